@@ -1,0 +1,51 @@
+# Gray2Hue: `make run` and `make test` need nothing but Python 3.11, 3.12 or 3.13.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format lock chromium
+
+help: ## Show what can be made.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(STAMP) ## Make .venv with everything that is needed to run and to test.
+
+run: $(STAMP) ## Run Gray2Hue on this machine until Ctrl-C.
+	@exec $(BIN)/gray2hue up
+
+test: $(STAMP) chromium lint ## Run all checks and all tests.
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Check style, types and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Bring the code into its form.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The stamp is written last, so that an installation that was cut short is done again.
+$(STAMP): pyproject.toml requirements/dev.lock
+	@[ -x $(BIN)/python ] || { python="$$(./.ci/find-python)" && "$$python" -m venv $(VENV); }
+	@echo "Installing into $(VENV). The first time this downloads some GB (PyTorch) and takes several minutes."
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The browser tests use the system's Chromium; without one they report themselves skipped.
+chromium:
+	@./.ci/find-chromium
+
+lock: ## Pin the newest versions that pyproject.toml allows, with hashes.
+	@python="$$(./.ci/find-python)" && folder="$$(mktemp -d)" && trap 'rm -rf "$$folder"' EXIT && \
+	"$$python" -m venv "$$folder" && "$$folder/bin/pip" install --quiet uv && \
+	for lock in "web" "worker --extra worker" "dev --extra worker --extra embedded --extra dev"; do \
+	  set -- $$lock && name="$$1" && shift && \
+	  "$$folder/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command "make lock" "$$@" pyproject.toml -o "requirements/$$name.lock" || exit 1; \
+	done

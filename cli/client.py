@@ -1,0 +1,196 @@
+"""The command line's side of the HTTP API."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from cli.api import JobView, error_of
+from cli.upload import Upload
+from core.errors import NotFoundError, OptionsError, TransientError
+
+PATIENCE_S = 60.0
+RETRY_PAUSE_S = 0.5
+POLL_S = (0.2, 5.0)
+AWAY_STATUSES = frozenset({502, 503, 504})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a stack is, and the key that lets in."""
+
+    address: str
+    key: str
+
+
+class Client:
+    """Talks to one stack, and bears with it when it is away for a while.
+
+    Args:
+        access: the stack's address and the key.
+        when_away: called whenever the stack does not answer; gives its access, in case it came back elsewhere.
+    """
+
+    def __init__(self, access: Access, when_away: Callable[[], Access] | None = None) -> None:
+        self._when_away = when_away
+        self._access = access
+        self._http = _connect(access)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def submit(self, upload: Upload, on_sent: Callable[[int], None]) -> JobView:
+        """Send an upload in constant memory; `on_sent` is told the number of bytes sent so far.
+
+        It is not tried again by itself: the server may have taken it although the answer got lost.
+        """
+        headers = {"Content-Type": upload.media_type, "Content-Length": str(upload.size_bytes)}
+        query = {"filename": upload.filename, "name": upload.name}
+        try:
+            response = self._http.post(
+                "/api/v1/jobs", params=query, headers=headers, content=_counted(upload.pieces(), on_sent)
+            )
+        except httpx.TransportError as error:
+            raise TransientError(
+                "upload_interrupted", f"The connection broke while sending {upload.name}: {error}"
+            ) from error
+        return JobView.of(_checked(response).json())
+
+    def jobs(self) -> Iterator[JobView]:
+        """All jobs, newest first."""
+        yield from (JobView.of(raw) for raw in self._pages("/api/v1/jobs?limit=100", "jobs"))
+
+    def job(self, job_id: str) -> JobView:
+        """One job."""
+        return JobView.of(self._get(f"/api/v1/jobs/{job_id}").json())
+
+    def find_job(self, prefix: str) -> JobView:
+        """The job whose id begins so; NotFoundError, or OptionsError (`ambiguous_id`) when several do."""
+        if len(prefix) == 32:
+            return self.job(prefix)
+        found = [job for job in self.jobs() if prefix and job.id.startswith(prefix.lower())]
+        if not found:
+            raise NotFoundError("not_found", f"There is no job {prefix}.")
+        if len(found) > 1:
+            ids = ", ".join(job.id[:12] for job in found[:5])
+            raise OptionsError("ambiguous_id", f"{len(found)} jobs begin with {prefix}: {ids} ...")
+        return found[0]
+
+    def photos(self, job_id: str, states: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+        """The job's photos in the order of the upload, those in the given states only."""
+        wanted = "".join(f"&state={state}" for state in states)
+        yield from self._pages(f"/api/v1/jobs/{job_id}/photos?limit=500{wanted}", "photos")
+
+    def watch(self, job_id: str, on_change: Callable[[JobView], None]) -> JobView:
+        """Poll until the job is over, as often as the server asks for; give its last view."""
+        etag = ""
+        while True:
+            response = self._get(f"/api/v1/jobs/{job_id}", {"If-None-Match": etag} if etag else {})
+            if response.status_code != httpx.codes.NOT_MODIFIED:
+                job = JobView.of(response.json())
+                on_change(job)
+                if job.over:
+                    return job
+            etag = response.headers.get("ETag", etag)
+            time.sleep(_pause_s(response))
+
+    def cancel(self, job_id: str) -> JobView:
+        """Stop a job; StateError when it is over."""
+        return JobView.of(_checked(self._patiently(lambda: self._http.post(f"/api/v1/jobs/{job_id}/cancel"))).json())
+
+    def cancel_at_once(self, job_id: str) -> None:
+        """Stop a job without bearing with a stack that is away."""
+        try:
+            _checked(self._http.post(f"/api/v1/jobs/{job_id}/cancel", timeout=5.0))
+        except httpx.TransportError as error:
+            raise TransientError("stack_away", f"{self._access.address} does not answer.") from error
+
+    def download(self, path: str, target: Path, on_got: Callable[[int, int | None], None]) -> None:
+        """Write what is at `path` to a file; begins anew when the connection breaks half way."""
+
+        def once() -> httpx.Response:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                    return response
+                total = int(response.headers["Content-Length"]) if "Content-Length" in response.headers else None
+                with target.open("wb") as file:
+                    for piece in response.iter_bytes(1 << 18):
+                        file.write(piece)
+                        on_got(file.tell(), total)
+                return response
+
+        _checked(self._patiently(once))
+
+    def _get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return _checked(self._patiently(lambda: self._http.get(path, headers=headers)))
+
+    def _pages(self, path: str, noun: str) -> Iterator[dict[str, Any]]:
+        next_path: str | None = path
+        while next_path:
+            page = self._get(next_path).json()
+            yield from page[noun]
+            next_path = page["next"]
+
+    def _patiently(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Ask until there is an answer, for up to a minute: a stack that restarts is away for a while."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                response = ask()
+                if response.status_code not in AWAY_STATUSES or time.monotonic() > deadline:
+                    return response
+            except httpx.TransportError as error:
+                if time.monotonic() > deadline:
+                    raise TransientError("stack_away", f"{self._access.address} does not answer: {error}") from error
+                self._look_again()
+            time.sleep(RETRY_PAUSE_S)
+
+    def _look_again(self) -> None:
+        if self._when_away is not None:
+            access = self._when_away()
+            if access != self._access:
+                self._access = access
+                self._http.close()
+                self._http = _connect(access)
+
+
+def _connect(access: Access) -> httpx.Client:
+    # A proxy of the person's environment is not for this machine itself.
+    is_local = (urlsplit(access.address).hostname or "") in LOOPBACK
+    return httpx.Client(
+        base_url=access.address,
+        headers={"Authorization": f"Bearer {access.key}"},
+        timeout=httpx.Timeout(120.0, connect=10.0),
+        trust_env=not is_local,
+    )
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        raise error_of(response)
+    return response
+
+
+def _pause_s(response: httpx.Response) -> float:
+    shortest, longest = POLL_S
+    try:
+        return min(longest, max(shortest, float(response.headers["Retry-After"])))
+    except (KeyError, ValueError):
+        return 1.0
+
+
+def _counted(pieces: Iterator[bytes], on_sent: Callable[[int], None]) -> Iterator[bytes]:
+    sent = 0
+    for piece in pieces:
+        yield piece
+        sent += len(piece)
+        on_sent(sent)

@@ -1,0 +1,92 @@
+"""`gray2hue colorize`: photographs in, colored photographs out, whatever has to be started for it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cli.api import JobView
+from cli.client import Client
+from cli.environment import read_settings
+from cli.local_stack import find_access, local_stack
+from cli.options import note, stack_options
+from cli.outcome import fetch_results, tell_outcome
+from cli.output import Output, choose_output
+from cli.report import Report, reporting
+from cli.upload import Upload, plan_upload
+from core.errors import Gray2HueError
+
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@click.option("-o", "--output", "out", required=True, metavar="OUT", help="A .zip, a folder, or a picture's name.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist in OUT.")
+@stack_options
+@click.pass_context
+def colorize(
+    ctx: click.Context, inputs: tuple[Path, ...], out: str, overwrite: bool, address: str | None, key: str | None
+) -> None:
+    """Colorize a ZIP or TAR, a folder, or single photographs.
+
+    Uses the stack that runs on this machine, or starts one and stops it afterwards. The exit code is 0 only if every
+    photograph came out; what did not is listed.
+    """
+    upload = plan_upload(inputs, Path(out))
+    output = choose_output(out, inputs[0].suffix if upload.is_picture else None, overwrite)
+    output.check_free(upload.names, upload.originals)
+    try:
+        with _ended_like_by_ctrl_c():
+            ctx.exit(_run(upload, output, address, key))
+    except KeyboardInterrupt:
+        ctx.exit(INTERRUPTED)
+
+
+def _run(upload: Upload, output: Output, address: str | None, key: str | None) -> int:
+    settings = read_settings()
+    with local_stack(settings, note) as stack:
+        named = find_access(settings, address, key) if address else None
+        with Client(named or stack.ensure(), None if named else stack.ensure) as client, reporting() as report:
+            job = client.submit(upload, lambda sent: report.sending(sent, upload.size_bytes))
+            job = _watch(client, job, report)
+            if job.counts["done"]:
+                _fetch(client, job, output, report)
+            report.close()
+            return tell_outcome(client, job, output)
+
+
+def _watch(client: Client, job: JobView, report: Report) -> JobView:
+    try:
+        return client.watch(job.id, report.working)
+    except KeyboardInterrupt:
+        report.close()
+        try:
+            client.cancel_at_once(job.id)
+            note(f"Canceled job {job.id}. What was done so far: gray2hue jobs download {job.id[:8]} -o OUT")
+        except Gray2HueError as error:
+            note(f"Job {job.id} could not be canceled: {error.message}")
+        raise
+
+
+def _fetch(client: Client, job: JobView, output: Output, report: Report) -> None:
+    try:
+        fetch_results(client, job, output, report.fetching)
+    except (Gray2HueError, OSError, KeyboardInterrupt):
+        report.close()
+        note(f"The results are kept: gray2hue jobs download {job.id[:8]} -o OUT")
+        raise
+
+
+@contextmanager
+def _ended_like_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal unwind everything as Ctrl-C does, so that no stack stays behind."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""Weights and the JSON metadata beside them. Importing this module imports no torch; loading weights does."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+METADATA_NAME = "model.json"
+
+
+class Architecture(BaseModel):
+    """How the network is built, enough to rebuild it before the weights are loaded strictly.
+
+    Only what core.networks can build is a valid value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    builder: Literal["fastai DynamicUnet"]
+    body: Literal["resnet18"]
+    n_in: Literal[1]
+    n_out: Literal[2]
+    img_size: tuple[int, int]
+    last_cross: bool
+
+
+class ModelMetadata(BaseModel):
+    """What models/model.json says.
+
+    Args:
+        name: of the network.
+        version: by which jobs name these weights, e.g. "v0".
+        weights: file name of the weights, beside the metadata.
+        sha256: of the file of the weights, in lowercase hexadecimal.
+        architecture: how the network is built.
+        input: what the network is given.
+        output: what it gives.
+        train_size: edge in pixels of the last pictures it was trained on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(min_length=1, max_length=100)
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    weights: str = Field(default="model.safetensors", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    architecture: Architecture
+    input: Literal["L/50-1"]
+    output: Literal["ab/110"]
+    train_size: int = Field(ge=1)
+
+    @property
+    def last_cross(self) -> bool:
+        """Whether the input is joined to the last block at full size."""
+        return self.architecture.last_cross
+
+
+def read_metadata(models_dir: Path) -> ModelMetadata:
+    """Read models/model.json.
+
+    Raises:
+        CheckpointError: missing_weights (no such file), wrong_architecture (a network we cannot build), bad_metadata.
+    """
+    path = models_dir / METADATA_NAME
+    try:
+        return ModelMetadata.model_validate(json.loads(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise CheckpointError("missing_weights", f"There is no {path}.") from error
+    except ValidationError as error:
+        places = [".".join(map(str, problem["loc"])) for problem in error.errors()]
+        foreign = all(place.split(".")[0] in ("architecture", "input", "output") for place in places)
+        code = "wrong_architecture" if foreign else "bad_metadata"
+        raise CheckpointError(code, f"{path} is not as expected at: {', '.join(places)}.") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError("bad_metadata", f"{path} cannot be read: {error}.") from error
+
+
+def read_weights(models_dir: Path, metadata: ModelMetadata) -> bytes:
+    """The bytes of the weights, whose sha256 is as the metadata says.
+
+    Raises:
+        CheckpointError: missing_weights, damaged_weights.
+    """
+    path = models_dir / metadata.weights
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError("missing_weights", f"The weights {path} cannot be read: {error}.") from error
+    if hashlib.sha256(data).hexdigest() != metadata.sha256:
+        raise CheckpointError("damaged_weights", f"The sha256 of {path} is not the one in {METADATA_NAME}.")
+    return data
+
+
+def load_generator(models_dir: Path) -> "nn.Module":
+    """The generator that models_dir describes, in eval mode, float32, on the CPU, loaded strictly.
+
+    Raises:
+        CheckpointError: missing_weights, damaged_weights, bad_metadata, wrong_architecture.
+    """
+    import safetensors.torch
+    import torch
+    from safetensors import SafetensorError
+
+    from core.networks.unet import build_generator
+
+    metadata = read_metadata(models_dir)
+    data = read_weights(models_dir, metadata)
+    try:
+        state = {name: _widen(tensor) for name, tensor in safetensors.torch.load(data).items()}
+    except SafetensorError as error:
+        raise CheckpointError("damaged_weights", f"{metadata.weights} is no safetensors file: {error}.") from error
+    built = metadata.architecture
+    with torch.device("meta"):
+        generator = build_generator(built.n_in, built.n_out, built.img_size, last_cross=built.last_cross)
+    try:
+        generator.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        message = f"{metadata.weights} does not fit the architecture in {METADATA_NAME}: {str(error)[:300]}"
+        raise CheckpointError("wrong_architecture", message) from error
+    return generator.eval().requires_grad_(False)
+
+
+def _widen(tensor: "Tensor") -> "Tensor":
+    return tensor.float() if tensor.is_floating_point() else tensor

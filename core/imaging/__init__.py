@@ -1,0 +1,1 @@
+"""Photographs as files and as arrays: decoding, encoding, CIELAB, metadata, previews."""

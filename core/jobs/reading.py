@@ -1,0 +1,116 @@
+"""Looking at jobs and photos; nothing here changes any."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.errors import NotFoundError
+from core.records import Job, JobState, Photo, PhotoState, User, utc_now
+
+RATE_WINDOW = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """A job in numbers.
+
+    Attributes:
+        counts: photos by state; every state is there.
+        total: all files of the job found so far.
+        unpacking: whether more may still be found.
+        rate: photos per second over the last minute, or None before the first.
+        eta_s: seconds left at that rate, or None when it cannot be told.
+    """
+
+    counts: dict[PhotoState, int]
+    total: int
+    unpacking: bool
+    rate: float | None
+    eta_s: float | None
+
+    @property
+    def left(self) -> int:
+        """Photos that are not over yet."""
+        return self.counts[PhotoState.PENDING] + self.counts[PhotoState.RUNNING]
+
+
+def get_job(session: Session, job_id: str, viewer: User) -> Job:
+    """The job, for its owner or an admin; NotFoundError (`not_found`) for anybody else."""
+    job = session.get(Job, job_id)
+    if job is None or not (viewer.is_admin or job.owner_id == viewer.id):
+        raise NotFoundError("not_found", f"There is no job {job_id}.")
+    return job
+
+
+def list_jobs(session: Session, viewer: User, limit: int, before: Job | None = None) -> Sequence[Job]:
+    """The newest jobs first; an admin sees everybody's. `before` continues a listing after that job."""
+    jobs = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
+    if not viewer.is_admin:
+        jobs = jobs.where(Job.owner_id == viewer.id)
+    if before is not None:
+        older = Job.created_at < before.created_at
+        jobs = jobs.where(older | ((Job.created_at == before.created_at) & (Job.id < before.id)))
+    return session.scalars(jobs).all()
+
+
+def get_photo(session: Session, job: Job, photo_id: str) -> Photo:
+    """A photo of the job, or NotFoundError (`not_found`)."""
+    photo = session.get(Photo, photo_id)
+    if photo is None or photo.job_id != job.id:
+        raise NotFoundError("not_found", f"There is no photo {photo_id} in this job.")
+    return photo
+
+
+def list_photos(
+    session: Session,
+    job_id: str,
+    *,
+    after: int = -1,
+    limit: int = 100,
+    states: Sequence[PhotoState] = (),
+) -> Sequence[Photo]:
+    """The job's photos in the order of the upload, those with a position above `after` first."""
+    photos = select(Photo).where(Photo.job_id == job_id, Photo.position > after)
+    if states:
+        photos = photos.where(Photo.state.in_(states))
+    return session.scalars(photos.order_by(Photo.position).limit(limit)).all()
+
+
+def measure_progress(session: Session, job: Job) -> JobProgress:
+    """Count the job's photos and measure its rate over the last minute, failures included, since they take time too."""
+    counts = progress_of_jobs(session, [job.id])[job.id]
+    rate = _rate(session, job) if job.state == JobState.RUNNING else None
+    left = counts[PhotoState.PENDING] + counts[PhotoState.RUNNING]
+    unpacking = job.ingested_at is None and job.state in (JobState.QUEUED, JobState.RUNNING)
+    eta_s = left / rate if rate and not unpacking else None
+    return JobProgress(counts, sum(counts.values()), unpacking, rate, eta_s)
+
+
+def progress_of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, dict[PhotoState, int]]:
+    """Photos by state of several jobs, in one query."""
+    found: dict[str, dict[PhotoState, int]] = defaultdict(lambda: dict.fromkeys(PhotoState, 0))
+    rows = session.execute(
+        select(Photo.job_id, Photo.state, func.count())
+        .where(Photo.job_id.in_(job_ids))
+        .group_by(Photo.job_id, Photo.state)
+    )
+    for job_id, state, count in rows:
+        found[job_id][PhotoState(state)] = count
+    return {job_id: found[job_id] for job_id in job_ids}
+
+
+def _rate(session: Session, job: Job) -> float | None:
+    now = utc_now()
+    since = max(now - RATE_WINDOW, job.started_at or now)
+    worked_on = (PhotoState.DONE, PhotoState.FAILED)
+    finished = session.scalar(
+        select(func.count()).where(
+            Photo.job_id == job.id, Photo.state.in_(worked_on), Photo.chunk.is_not(None), Photo.finished_at > since
+        )
+    )
+    elapsed_s = (now - since).total_seconds()
+    return finished / elapsed_s if finished and elapsed_s > 0 else None

@@ -1,0 +1,1 @@
+"""Neural networks: the generator and, in training, its discriminator."""

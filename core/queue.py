@@ -1,0 +1,116 @@
+"""The Celery client: the names of the tasks and queues, and the sending of hints.
+
+A message only says where to look in the database. Any of them may get lost, come twice or come late.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from core.errors import QueueError
+from core.jobs import Hint
+
+INGEST = "gray2hue.ingest"
+COLORIZE_CHUNK = "gray2hue.colorize_chunk"
+SWEEP = "gray2hue.sweep"
+
+INGEST_QUEUE = "ingest"
+EXPRESS_QUEUE = "express"
+MAINTENANCE_QUEUE = "maintenance"
+COLORIZE_QUEUE = "colorize"
+
+log = logging.getLogger(__name__)
+
+
+class HintSender(Protocol):
+    """What sends hints: the broker's client, or a list in a test."""
+
+    def send(self, hint: Hint) -> None:
+        """Send one hint; QueueError (`broker_away`) when the broker cannot be reached."""
+
+
+def send_all(sender: HintSender, hints: Iterable[Hint]) -> None:
+    """Send hints of what is committed. A broker that is away costs nothing but time: the sweeper re-sends."""
+    for hint in hints:
+        try:
+            sender.send(hint)
+        except QueueError as error:
+            log.warning("hint for job %s not sent: %s", hint.job_id, error.message)
+            return
+
+
+def celery_config(broker_url: str, task_time_limit_s: int) -> dict[str, Any]:
+    """Settings that client, workers and beat share.
+
+    Late acknowledgement with rejection on a lost worker brings a dead worker's message back at once. The visibility
+    timeout exceeds the hard time limit, since Redis would else deliver a message twice while the first worker is at it.
+    """
+    visibility = {"visibility_timeout": task_time_limit_s + 600}
+    return {
+        "broker_url": broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {**visibility, "queue_order_strategy": "priority", "socket_keepalive": True},
+        "result_backend_transport_options": visibility,
+        **visibility,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_time_limit": task_time_limit_s,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "worker_prefetch_multiplier": 1,
+        "worker_proc_alive_timeout": 120.0,
+        "worker_soft_shutdown_timeout": 30.0,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "task_create_missing_queues": True,
+        "enable_utc": True,
+    }
+
+
+class Queue:
+    """The broker's client.
+
+    Args:
+        broker_url: e.g. redis://host:6379/0, or redis+socket:///run/redis.sock.
+        task_time_limit_s: a task's hard time limit.
+    """
+
+    def __init__(self, broker_url: str, task_time_limit_s: int) -> None:
+        self._celery = Celery("gray2hue", set_as_current=False)
+        self._celery.conf.update(celery_config(broker_url, task_time_limit_s))
+
+    def send(self, hint: Hint) -> None:
+        """See HintSender.send. What somebody waits for goes by the express queue, unpacking included."""
+        if hint.chunk is None:
+            name, queue = INGEST, EXPRESS_QUEUE if hint.express else INGEST_QUEUE
+        else:
+            name, queue = COLORIZE_CHUNK, EXPRESS_QUEUE if hint.express else COLORIZE_QUEUE
+        arguments = [hint.job_id] if hint.chunk is None else [hint.job_id, hint.chunk]
+        retry = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1}
+        try:
+            self._celery.send_task(name, args=arguments, queue=queue, retry=True, retry_policy=retry)
+        except OperationalError as error:
+            raise QueueError("broker_away", "The broker does not answer.") from error
+
+    def ping(self) -> None:
+        """Raise QueueError (`broker_away`) unless the broker answers."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=2)
+        except OperationalError as error:
+            raise QueueError("broker_away", "The broker does not answer.") from error
+
+
+class RecordedHints:
+    """A sender that keeps what it was given, for tests and for running without a broker."""
+
+    def __init__(self) -> None:
+        self.sent: list[Hint] = []
+
+    def send(self, hint: Hint) -> None:
+        """See HintSender.send."""
+        self.sent.append(hint)

@@ -1,0 +1,34 @@
+"""The same job on the production's parts: PostgreSQL, and Redis over TCP."""
+
+import io
+import zipfile
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def production_stack(make_stack, redis_url, postgres_server):
+    import psycopg
+
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS gray2hue WITH (FORCE)")
+        connection.execute("CREATE DATABASE gray2hue")
+    base, _, query = postgres_server.partition("?")
+    url = base.rpartition("/")[0] + "/gray2hue" + (f"?{query}" if query else "")
+    stack = make_stack(GRAY2HUE_DATABASE_URL=url, GRAY2HUE_BROKER_URL=redis_url)
+    yield stack
+    stack.stop()
+
+
+def test_the_awkward_archive_comes_out_the_same(production_stack, awkward, make_zip):
+    assert "redis" not in production_stack.pids()
+    with production_stack.client() as client:
+        job_id = production_stack.submit(client, "awkward.zip", make_zip(awkward.contents))
+        job = production_stack.finished(client, job_id)
+        photos = production_stack.photos(client, job_id)
+        results = client.get(f"/api/v1/jobs/{job_id}/results.zip").raise_for_status().content
+
+    assert job["state"] == "completed_with_errors"
+    assert {photo["path"]: (photo["state"], photo["code"]) for photo in photos} == awkward.expected
+    names = zipfile.ZipFile(io.BytesIO(results)).namelist()
+    assert len(names) == sum(photo["state"] == "done" for photo in photos) + 2

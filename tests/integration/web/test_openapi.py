@@ -1,0 +1,137 @@
+"""The API's description is true: the same routes, and answers that fit its schemas."""
+
+import copy
+import re
+
+import jsonschema
+import pytest
+
+from core.records import JobState, PhotoState, utc_now
+from web.blueprints.openapi import document
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def closed(schema):
+    """The schema with every object closed, so that what is not described is found."""
+    if isinstance(schema, dict):
+        schema = {name: closed(part) for name, part in schema.items()}
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    elif isinstance(schema, list):
+        schema = [closed(part) for part in schema]
+    return schema
+
+
+@pytest.fixture(scope="module")
+def described():
+    return document()
+
+
+@pytest.fixture(scope="module")
+def check(described):
+    root = closed(copy.deepcopy(described["components"]["schemas"]))
+
+    def check_against(name, content):
+        schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": root}}
+        jsonschema.validate(
+            content,
+            schema,
+            cls=jsonschema.Draft202012Validator,
+            format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER,
+        )
+
+    return check_against
+
+
+def test_the_description_is_served(site, described):
+    response = site.program(site.user("ada")).get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    assert response.json == described
+    assert response.json["openapi"].startswith("3.1")
+
+
+def test_every_route_of_the_api_is_described_and_nothing_else(site, described):
+    served = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(rule)), method.lower())
+        for rule in site.app.url_map.iter_rules()
+        if str(rule).startswith("/api/")
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    told = {(path, method) for path, item in described["paths"].items() for method in item if method in METHODS}
+    assert told == served
+
+
+def test_every_reference_leads_somewhere(described):
+    def references(part):
+        if isinstance(part, dict):
+            if "$ref" in part:
+                yield part["$ref"]
+            for inner in part.values():
+                yield from references(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                yield from references(inner)
+
+    for reference in references(described):
+        target = described
+        for name in reference.removeprefix("#/").split("/"):
+            target = target[name]
+
+
+def test_every_schema_is_a_schema(described):
+    for schema in described["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_every_path_parameter_is_described(described):
+    for path, item in described["paths"].items():
+        names = {
+            described["components"]["parameters"][part["$ref"].split("/")[-1]]["name"]
+            for part in item.get("parameters", [])
+        }
+        assert names == set(re.findall(r"{(\w+)}", path))
+
+
+def test_jobs_and_photos_in_every_state_fit_their_schemas(site, check):
+    ada = site.user("ada")
+    client = site.program(ada)
+    created = client.post("/api/v1/jobs?filename=a.jpg", data=b"jpeg", content_type="image/jpeg")
+    check("Job", created.json)
+    for state in JobState:
+        job = site.job(ada, state=state, started_at=utc_now())
+        check("Job", client.get(f"/api/v1/jobs/{job.id}").json)
+    running = site.job(ada, state=JobState.RUNNING, started_at=utc_now(), ingested_at=utc_now())
+    for position, photo_state in enumerate(PhotoState):
+        site.photo(running, position, photo_state, chunk=0, finished_at=utc_now())
+    done = site.done_photo(running, 100)
+    check("Job", client.get(f"/api/v1/jobs/{running.id}").json)
+    check("JobPage", client.get("/api/v1/jobs?limit=3").json)
+    check("PhotoPage", client.get(f"/api/v1/jobs/{running.id}/photos?limit=3").json)
+    check("PhotoPage", client.get(f"/api/v1/jobs/{running.id}/photos").json)
+    check("Photo", client.get(f"/api/v1/jobs/{running.id}/photos/{done.id}").json)
+    canceled = client.post(f"/api/v1/jobs/{running.id}/cancel")
+    assert canceled.status_code == 202
+    check("Job", canceled.json)
+
+
+def test_problems_fit_their_schema(site, check):
+    client = site.program(site.user("ada"))
+    answers = [
+        site.app.test_client().get("/api/v1/jobs"),
+        client.get("/api/v1/nothing"),
+        client.delete("/api/v1/jobs"),
+        client.get("/api/v1/jobs?limit=0"),
+        client.post("/api/v1/jobs", data=b"", content_type="application/json"),
+    ]
+    assert {answer.status_code for answer in answers} == {401, 404, 405, 422, 415}
+    for answer in answers:
+        check("Problem", answer.json)
+
+
+def test_a_wrong_answer_would_be_found(site, check):
+    client = site.program(site.user("ada"))
+    job = client.post("/api/v1/jobs?filename=a.jpg", data=b"jpeg", content_type="image/jpeg").json
+    for wrong in (job | {"extra": 1}, job | {"total": "1"}, {key: job[key] for key in job if key != "eta_s"}):
+        with pytest.raises(jsonschema.ValidationError):
+            check("Job", wrong)

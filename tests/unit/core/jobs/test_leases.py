@@ -1,0 +1,178 @@
+"""Leases, fencing and the sweeper, on SQLite and on PostgreSQL."""
+
+import threading
+
+from core import jobs
+from core.jobs import Hint, NewPhoto
+from core.records import JobState, PhotoState
+
+
+def test_a_worker_that_lost_its_lease_comes_too_late(bench):
+    bench.ingest([1])
+    (late,) = bench.claim(0, "w1")
+    bench.age(31)
+    bench.sweep()
+    (present,) = bench.claim(0, "w2")
+
+    assert bench.finish(present, "second")
+    assert not bench.finish(late, "first")
+    assert not bench.fail(late)
+    assert bench.photos()[0].result_key == "second"
+
+
+def test_a_late_worker_is_refused_even_while_the_new_one_is_at_it(bench):
+    bench.ingest([1])
+    (late,) = bench.claim(0, "w1")
+    bench.age(31)
+    bench.sweep()
+    (present,) = bench.claim(0, "w2")
+
+    assert not bench.finish(late, "first")
+    assert bench.states() == [PhotoState.RUNNING]
+    assert bench.finish(present, "second")
+
+
+def test_a_renewed_lease_is_not_taken_back(bench):
+    bench.ingest([1])
+    claims = bench.claim(0)
+    bench.age(31)
+    with bench.database.write() as session:
+        jobs.renew_photos(session, claims, bench.limits)
+
+    bench.sweep()
+    assert bench.claim(0, "w2") == []
+    assert bench.finish(claims[0])
+
+
+def test_two_workers_never_hold_the_same_photo(bench):
+    bench.ingest([40])
+    taken: list[str] = []
+    gate = threading.Barrier(4)
+
+    def take() -> None:
+        gate.wait()
+        taken.extend(claim.id for claim in bench.claim(0))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len(set(taken)) == 40
+
+
+def test_after_a_death_the_chunk_comes_back_in_halves_until_the_deadly_photo_is_alone(bench):
+    hints = bench.ingest([4])
+    deadly = bench.photos()[2].id
+    for _ in range(20):
+        if not hints:
+            break
+        hint = hints.pop(0)
+        claims = bench.claim(hint.chunk)
+        alive = True
+        for claim in claims:
+            if claim.id == deadly:
+                alive = False
+                break
+            bench.finish(claim)
+        if alive:
+            hints += bench.finish_chunk(hint.chunk)
+        else:
+            bench.age(31)
+            hints += bench.sweep()
+
+    assert bench.states() == [PhotoState.DONE, PhotoState.DONE, PhotoState.FAILED, PhotoState.DONE]
+    assert bench.photos()[2].code == "worker_died"
+    assert bench.photos()[2].path in bench.photos()[2].message
+    assert bench.job().state == JobState.COMPLETED_WITH_ERRORS
+
+
+def test_a_death_with_several_photos_in_hand_blames_none(bench):
+    bench.ingest([4])
+    for _ in range(2):
+        for number in range(4):
+            bench.claim(number)
+        bench.age(31)
+        bench.sweep()
+    assert sum(photo.deaths for photo in bench.photos()) == 0
+
+
+def test_lost_messages_are_sent_again(bench):
+    bench.ingest([1, 1, 1])
+    assert bench.sweep() == []
+
+    bench.age(31)
+    assert bench.sweep() == [Hint("job", 0, False), Hint("job", 1, False)]
+    assert bench.sweep() == []
+
+
+def test_a_lost_unpacking_message_is_sent_again(bench):
+    bench.submit(express=True)
+    assert bench.sweep() == []
+    bench.age(31)
+    assert bench.sweep() == [Hint("job", None, True)]
+
+
+def test_a_chunk_in_hand_is_not_sent_again(bench):
+    bench.ingest([1])
+    claims = bench.claim(0)
+    bench.age(31)
+    with bench.database.write() as session:
+        jobs.renew_photos(session, claims, bench.limits)
+    assert bench.sweep() == []
+
+
+def test_unpacking_goes_on_where_the_dead_worker_stood(bench):
+    bench.submit()
+    dead = bench.claim_ingest("w1")
+    bench.add(dead, [NewPhoto(0, "0.jpg"), NewPhoto(1, "1.jpg")])
+    assert bench.claim_ingest("w2") is None
+
+    bench.age(31)
+    assert Hint("job", None, False) in bench.sweep()
+    heir = bench.claim_ingest("w2")
+    with bench.database.read() as session:
+        assert jobs.photos_added(session, "job") == 2
+    assert bench.add(dead, [NewPhoto(2, "2.jpg")]) is None
+    assert bench.add(heir, [NewPhoto(2, "2.jpg")]) is not None
+
+
+def test_an_archive_that_kills_its_workers_fails_after_three(bench):
+    bench.submit()
+    for _ in range(3):
+        assert bench.claim_ingest() is not None
+        bench.age(31)
+        bench.sweep()
+    assert (bench.job().state, bench.job().code) == (JobState.FAILED, "worker_died")
+
+
+def test_photos_laid_down_for_a_storage_that_is_away_wait_unharmed(bench):
+    bench.ingest([2])
+    claims = bench.claim(0)
+    with bench.database.write() as session:
+        jobs.release_photos(session, claims)
+
+    assert bench.states() == [PhotoState.PENDING] * 2
+    assert bench.finish_chunk(0) == []
+    bench.age(31)
+    assert bench.sweep() == [Hint("job", 0, False)]
+    bench.work(0)
+    assert bench.job().state == JobState.COMPLETED
+
+
+def test_a_canceled_job_whose_worker_died_is_closed_by_the_sweeper(bench):
+    bench.ingest([1])
+    bench.claim(0)
+    bench.cancel()
+    bench.age(31)
+    bench.sweep()
+    assert bench.job().state == JobState.CANCELED
+    assert bench.states() == [PhotoState.CANCELED]
+
+
+def test_a_job_whose_last_message_was_lost_after_its_last_photo_is_closed(bench):
+    bench.ingest([1])
+    (claim,) = bench.claim(0)
+    bench.finish(claim)
+    bench.sweep()
+    assert bench.job().state == JobState.COMPLETED

@@ -1,0 +1,80 @@
+"""The bound on guessing passwords."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from core.errors import AuthenticationError
+
+MAX_TRACKED = 10_000
+PARALLEL_HASHES = 2
+HASH_WAIT_S = 10.0
+
+
+class SignInGuard:
+    """Counts failed sign-ins per name and address, and per address alone, in this process's memory.
+
+    It is a brake, not a wall: it forgets at a restart, every web process counts by itself, and behind a proxy all
+    people share one address unless `trusted_proxies` is set. What makes guessing slow in the first place is argon2,
+    whose memory (64 MiB each) is bounded by letting two sign-ins hash at a time.
+
+    Args:
+        per_name: failures of one name from one address within the window before it has to wait.
+        per_address: failures of all names from one address.
+        window_s: seconds until a failure is forgotten.
+        now: a monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        per_name: int = 10,
+        per_address: int = 50,
+        window_s: float = 600.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = (per_name, per_address)
+        self._window_s = window_s
+        self._now = now
+        self._failures: dict[tuple[str, str], deque[float]] = {}
+        self._lock = threading.Lock()
+        self._hashing = threading.BoundedSemaphore(PARALLEL_HASHES)
+
+    @contextmanager
+    def attempt(self, name: str, address: str) -> Iterator[None]:
+        """Run one attempt to sign in; an AuthenticationError that leaves the block counts as a failure.
+
+        Raises:
+            AuthenticationError: `too_many_attempts`, when there were too many failures lately.
+        """
+        keys = ((name.strip().casefold()[:100], address), ("", address))
+        with self._lock:
+            self._forget_old()
+            for key, limit in zip(keys, self._limits, strict=True):
+                if len(self._failures.get(key, ())) >= limit:
+                    raise AuthenticationError("too_many_attempts", "Too many failed attempts. Wait a few minutes.")
+        if not self._hashing.acquire(timeout=HASH_WAIT_S):
+            raise AuthenticationError("too_many_attempts", "Too many people are signing in. Try again.")
+        try:
+            yield
+        except AuthenticationError:
+            with self._lock:
+                for key in keys:
+                    self._failures.setdefault(key, deque()).append(self._now())
+            raise
+        finally:
+            self._hashing.release()
+        with self._lock:
+            self._failures.pop(keys[0], None)
+
+    def _forget_old(self) -> None:
+        horizon = self._now() - self._window_s
+        for key, times in list(self._failures.items()):
+            while times and times[0] <= horizon:
+                times.popleft()
+            if not times:
+                del self._failures[key]
+        # Whoever has so many addresses is not held by counting them; memory has to stay bounded.
+        while len(self._failures) > MAX_TRACKED:
+            del self._failures[next(iter(self._failures))]

@@ -1,0 +1,110 @@
+"""Records as JSON, for the API and the pages alike."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import url_for
+from sqlalchemy.orm import Session
+
+from core import jobs
+from core.jobs import JobProgress
+from core.records import FINAL_JOB_STATES, ApiKey, Job, JobState, Photo, PhotoState
+
+Json = dict[str, Any]
+
+
+def job_json(job: Job, progress: JobProgress) -> Json:
+    """One job and its progress."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "code": job.code,
+        "message": job.message,
+        "model_version": job.model_version,
+        "created_at": _time(job.created_at),
+        "started_at": _time(job.started_at),
+        "finished_at": _time(job.finished_at),
+        "unpacking": progress.unpacking,
+        "counts": {str(state): count for state, count in progress.counts.items()},
+        "total": progress.total,
+        "rate_per_s": None if progress.rate is None else round(progress.rate, 3),
+        "eta_s": None if progress.eta_s is None else round(progress.eta_s, 1),
+        "links": {
+            "self": url_for("jobs.show", job_id=job.id),
+            "photos": url_for("photos.index", job_id=job.id),
+            "results": url_for("results.archive", job_id=job.id),
+            "cancel": url_for("jobs.cancel", job_id=job.id),
+            "page": url_for("pages.job", job_id=job.id),
+        },
+    }
+
+
+def jobs_json(session: Session, listed: Sequence[Job]) -> list[Json]:
+    """Several jobs; those that are over or have not begun are counted in one query."""
+    counts = jobs.progress_of_jobs(session, [job.id for job in listed if job.state != JobState.RUNNING])
+    serialized = []
+    for job in listed:
+        if job.id in counts:
+            unpacking = job.ingested_at is None and job.state not in FINAL_JOB_STATES | {JobState.CANCELING}
+            progress = JobProgress(counts[job.id], sum(counts[job.id].values()), unpacking, None, None)
+        else:
+            progress = jobs.measure_progress(session, job)
+        serialized.append(job_json(job, progress))
+    return serialized
+
+
+def photo_json(photo: Photo) -> Json:
+    """One photo, with links to what there is of it."""
+    return {
+        "id": photo.id,
+        "position": photo.position,
+        "path": photo.path,
+        "state": photo.state,
+        "code": photo.code,
+        "message": photo.message,
+        "width": photo.width,
+        "height": photo.height,
+        "bit_depth": photo.bit_depth,
+        "size_bytes": photo.size_bytes,
+        "sha256": photo.sha256,
+        "result_path": photo.result_path,
+        "result_size_bytes": photo.result_size_bytes,
+        "result_sha256": photo.result_sha256,
+        "model_version": photo.model_version,
+        "seconds": photo.seconds,
+        "finished_at": _time(photo.finished_at),
+        "links": _photo_links(photo),
+    }
+
+
+def key_json(key: ApiKey) -> Json:
+    """One API key, without anything that would open a door."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "created_at": _time(key.created_at),
+        "last_used_at": _time(key.last_used_at),
+        "revoked_at": _time(key.revoked_at),
+    }
+
+
+def _photo_links(photo: Photo) -> dict[str, str | None]:
+    def link(endpoint: str, there: bool, **query: Any) -> str | None:
+        return url_for(f"results.{endpoint}", job_id=photo.job_id, photo_id=photo.id, **query) if there else None
+
+    done = photo.state == PhotoState.DONE
+    return {
+        "original": link("original", bool(photo.original_key)),
+        "result": link("result", done),
+        "preview": link("preview", done, of="result", size="preview"),
+        "preview_original": link("preview", done, of="original", size="preview"),
+        "thumbnail": link("preview", done, of="result", size="thumbnail"),
+        "thumbnail_original": link("preview", done, of="original", size="thumbnail"),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,123 @@
+/** What a job's and a photograph's state is called in plain words. The one place for these texts. */
+
+import { baseName, count, duration, elapsed, moment, percent, plural, rate } from "./format.js";
+
+const OVER = new Set(["completed", "completed_with_errors", "failed", "canceled"]);
+const MACHINE_WORDS = {
+  pending: "waiting for its turn",
+  running: "being colorized",
+  done: "colorized by a machine",
+  failed: "could not be colorized",
+  skipped: "skipped",
+  canceled: "not colorized, the job was canceled",
+};
+
+/** @param {object} job @returns {boolean} whether nothing more will happen to it */
+export function isOver(job) {
+  return OVER.has(job.state);
+}
+
+/** @param {object} job @returns {number} its files less the skipped ones */
+export function photographs(job) {
+  return job.total - job.counts.skipped;
+}
+
+/**
+ * How far a job is.
+ * @param {object} job
+ * @returns {{part: number|null, problems: number}} colorized and failed, each 0 to 1; null while nobody can know
+ */
+export function progress(job) {
+  const all = photographs(job);
+  if (job.state === "completed") {
+    return { part: 1, problems: 0 };
+  }
+  if (!isOver(job) && (job.unpacking || all === 0)) {
+    return { part: null, problems: 0 };
+  }
+  return all === 0 ? { part: 0, problems: 0 } : { part: job.counts.done / all, problems: job.counts.failed / all };
+}
+
+/** @param {object} job @returns {string} one sentence for the job's own page */
+export function jobSentence(job) {
+  const { done, failed } = job.counts;
+  switch (job.state) {
+    case "queued":
+      return "Received and safely stored. Waiting for a free worker.";
+    case "running":
+      return job.unpacking
+        ? `Reading what was sent: ${plural(job.total, "file")} found so far.`
+        : `Colorizing: ${count(done)} of ${plural(photographs(job), "photograph")} done.`;
+    case "canceling":
+      return "Stopping. What is in hand is let go, what is done is kept.";
+    case "completed":
+      return `Finished: ${plural(done, "photograph")} in color.`;
+    case "completed_with_errors":
+      return `Finished: ${plural(done, "photograph")} in color, ${count(failed)} could not be colorized.`;
+    case "failed":
+      return job.message || "This job failed.";
+    case "canceled":
+      return done ? `Canceled. ${plural(done, "photograph")} came out before that.` : "Canceled before any photograph came out.";
+    default:
+      return job.state;
+  }
+}
+
+/** @param {object} job @returns {string} a few words for a list of jobs */
+export function jobSummary(job) {
+  const { done, failed } = job.counts;
+  switch (job.state) {
+    case "queued":
+      return "Waiting";
+    case "running":
+      return job.unpacking ? `Reading, ${plural(job.total, "file")}` : `Colorizing, ${count(done)} of ${count(photographs(job))}`;
+    case "canceling":
+      return "Stopping";
+    case "completed":
+      return `${count(done)} in color`;
+    case "completed_with_errors":
+      return `${count(done)} in color, ${plural(failed, "problem")}`;
+    case "failed":
+      return "Failed";
+    case "canceled":
+      return done ? `Canceled, ${count(done)} in color` : "Canceled";
+    default:
+      return job.state;
+  }
+}
+
+/** @param {object} job @returns {string[]} the numbers under the bar, each a short text */
+export function jobNumbers(job) {
+  const { pending, running, failed, skipped, canceled } = job.counts;
+  const { part, problems } = progress(job);
+  const over = isOver(job);
+  return [
+    !over && part !== null && percent(part + problems),
+    !over && running > 0 && `${count(running)} in hand`,
+    !over && pending > 0 && `${count(pending)} waiting`,
+    failed > 0 && plural(failed, "problem"),
+    skipped > 0 && `${count(skipped)} skipped`,
+    canceled > 0 && `${count(canceled)} not colorized`,
+    !over && job.rate_per_s && rate(job.rate_per_s),
+    !over && job.eta_s !== null && job.state === "running" && `${duration(job.eta_s)} left`,
+    over && job.finished_at && moment(job.finished_at),
+    over && job.started_at && job.finished_at && `took ${elapsed(job.started_at, job.finished_at)}`,
+  ].filter(Boolean);
+}
+
+/** @param {string} version @param {number} [results] @returns {string} what has to stand beside every result */
+export function guessLabel(version, results = 1) {
+  return `Colors are a guess by model ${version}. The ${results === 1 ? "original is" : "originals are"} untouched.`;
+}
+
+/** @param {object} photo @returns {string} why nothing in color came of it, without its name, which stands beside it */
+export function reason(photo) {
+  const name = [photo.path, baseName(photo.path)].find((prefix) => photo.message.startsWith(`${prefix}: `));
+  const text = name ? photo.message.slice(name.length + 2) : photo.message;
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** @param {object} photo @returns {string} its state in words */
+export function photoWords(photo) {
+  return MACHINE_WORDS[photo.state] ?? photo.state;
+}

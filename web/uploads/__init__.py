@@ -1,0 +1,12 @@
+"""Uploads of any size in constant memory.
+
+body.py        the request's body: counted, bounded, and complete or refused
+incoming.py    the folder that files are written to while they come in
+multipart.py   the parts of a form, each straight to its file
+receive.py     a request to a Parcel: the one function that the view calls
+"""
+
+from web.uploads.incoming import IncomingFile, IncomingFolder, remove_stale
+from web.uploads.receive import Parcel, receive
+
+__all__ = ["IncomingFile", "IncomingFolder", "Parcel", "receive", "remove_stale"]

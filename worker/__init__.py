@@ -1,0 +1,1 @@
+"""The worker side: Celery around plain functions."""

@@ -1,0 +1,73 @@
+"""What every handler is given: connections, limits, and a heart that beats for its leases."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from core.archives import ArchiveLimits
+from core.database import Database
+from core.imaging.codec import ImageLimits
+from core.jobs import JobLimits
+from core.queue import HintSender
+from core.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class IntakeLimits:
+    """How much makes one chunk: so many pixels or photos, whichever is reached first."""
+
+    chunk_pixels: int
+    chunk_photos: int
+
+
+@dataclass(frozen=True)
+class PreviewSizes:
+    """Longest edges in pixels of the two sizes that pages show."""
+
+    preview_edge_px: int
+    thumbnail_edge_px: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """Connections and limits of one worker process. `owner` names it in leases."""
+
+    database: Database
+    storage: Storage
+    hints: HintSender
+    owner: str
+    job_limits: JobLimits
+    archive_limits: ArchiveLimits
+    image_limits: ImageLimits
+    intake_limits: IntakeLimits
+    preview_sizes: PreviewSizes
+    heartbeat_s: float
+
+
+@contextmanager
+def heartbeat(interval_s: float, beat: Callable[[], None]) -> Iterator[None]:
+    """Call `beat` every interval from a thread of its own until the block ends.
+
+    A beat that fails is logged and tried again: if the database stays away, the lease runs out, and that is noticed by
+    its epoch.
+    """
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(interval_s):
+            try:
+                beat()
+            except Exception:
+                log.exception("a lease could not be renewed")
+
+    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,7 +1,9 @@
 """A web application on a real database and a real storage folder, with people, jobs and photos to look at."""
 
+import io
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +21,15 @@ from core.settings import Settings
 from core.storage import LocalStorage
 from web.app import create_app
 
-PASSWORD = "a long enough password"
+PASSWORD = "a long enough password"  # noqa: S105 - a password of nobody
 JPEG = b"\xff\xd8\xff" + bytes(range(256)) * 40
+
+
+class Client(FlaskClient):
+    """Reads every answer to its end and closes it, as a server does."""
+
+    def open(self, *args: Any, buffered: bool = True, **options: Any) -> Any:
+        return super().open(*args, buffered=buffered, **options)
 
 
 @dataclass
@@ -34,6 +43,7 @@ class Site:
     def __post_init__(self) -> None:
         self.storage = LocalStorage(self.settings.storage_dir)
         self.app: Flask = create_app(self.settings, hints=self.hints)
+        self.app.test_client_class = Client
 
     def user(self, name: str, admin: bool = False, password: str = "") -> User:
         with self.database.write() as records:
@@ -138,8 +148,6 @@ class Site:
         return photo
 
     def put(self, key: str, content: bytes) -> Any:
-        import io
-
         return self.storage.put(key, io.BytesIO(content))
 
     def jobs(self) -> list[Job]:
@@ -151,22 +159,32 @@ class Site:
         return list(folder.iterdir()) if folder.exists() else []
 
 
-def prepared_database(settings: Settings) -> Database:
-    database = Database(settings.database_url)
+@pytest.fixture(scope="session")
+def prepare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Settings], Database]:
+    """Give a stack its database: a copy of one that was made once, with the tables and a model version."""
+    template = tmp_path_factory.mktemp("template") / "gray2hue.db"
+    database = Database(f"sqlite:///{template}")
     Base.metadata.create_all(database.engine)
     with database.write() as records:
         records.add(ModelVersion(version="v-test", name="test", sha256="0" * 64, active=True))
-    return database
+    database.dispose()
+
+    def copy(settings: Settings) -> Database:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(template, settings.data_dir / template.name)
+        return Database(settings.database_url)
+
+    return copy
 
 
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[Any]:
+def make_site(tmp_path: Path, prepare: Callable[[Settings], Database]) -> Iterator[Any]:
     """Make a site with settings of one's own."""
     made: list[Site] = []
 
     def make(**values: Any) -> Site:
         settings = Settings(data_dir=tmp_path / f"data {len(made)}", **values)
-        made.append(Site(settings, prepared_database(settings)))
+        made.append(Site(settings, prepare(settings)))
         return made[-1]
 
     yield make
@@ -183,8 +201,3 @@ def site(make_site: Any) -> Site:
 @pytest.fixture(name="password")
 def password_fixture() -> str:
     return PASSWORD
-
-
-@pytest.fixture(name="prepared_database")
-def prepared_database_fixture() -> Any:
-    return prepared_database

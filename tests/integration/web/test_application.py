@@ -1,5 +1,6 @@
 """What holds for the whole application: headers, problems, health, the secret key, what it never imports."""
 
+import socket
 import stat
 import subprocess
 import sys
@@ -21,7 +22,7 @@ def client(site):
     return site.program(site.user("ada"))
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/health", "/static/favicon.svg", "/api/v1/jobs", "/api/v1/none", "/"])
+@pytest.mark.parametrize("path", ["/sign-in", "/health", "/static/logo.svg", "/api/v1/jobs", "/api/v1/none", "/"])
 def test_every_answer_tells_the_browser_what_it_may_do(site, path):
     headers = site.app.test_client().get(path).headers
     policy = headers["Content-Security-Policy"]
@@ -36,7 +37,7 @@ def test_pages_are_kept_by_nobody_and_json_is_asked_for_again(site, password):
     browser = site.browser(site.user("ada", password=password))
     assert browser.get("/").headers["Cache-Control"] == "no-store"
     assert browser.get("/api/v1/jobs").headers["Cache-Control"] == "private, no-cache"
-    assert "no-store" not in browser.get("/static/favicon.svg").headers["Cache-Control"]
+    assert "no-store" not in browser.get("/static/logo.svg").headers["Cache-Control"]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,13 @@ def test_a_form_larger_than_a_form_can_be_is_refused(site, password):
     assert response.status_code == 413
 
 
+def test_a_client_that_stalls_loses_its_connection_in_time(site):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        site.app.test_client().get("/sign-in", environ_overrides={"gunicorn.socket": ours})
+        assert 0 < ours.gettimeout() <= 300
+
+
 def test_health_is_told_to_anybody(site):
     response = site.app.test_client().get("/health")
     assert (response.status_code, response.json) == (200, {"status": "ok"})
@@ -134,8 +142,9 @@ def test_processes_that_start_together_end_with_the_same_secret_key(site):
 
 
 def test_a_secret_key_from_the_settings_is_used_as_it_is(make_site):
-    site = make_site(secret_key="given")
-    assert site.app.secret_key == "given"
+    given = "given by the operator"
+    site = make_site(secret_key=given)
+    assert site.app.secret_key == given
     assert not (site.settings.run_dir / "secret.key").exists()
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from core import accounts
-from core.records import Job, User
+from core.records import Job, Photo, PhotoState, User
 from core.settings import SOURCE_ROOT, Settings
 
 MAX_UPLOAD_BYTES = 210 * 2**20
@@ -88,28 +88,10 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, prepared_database, wait_until):
-    server = Server(tmp_path_factory.mktemp("server"), prepared_database, wait_until)
+def server(tmp_path_factory, prepare, wait_until):
+    server = Server(tmp_path_factory.mktemp("server"), prepare, wait_until)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module", name="prepared_database")
-def prepared_database_for_module():
-    from sqlalchemy.orm import Session
-
-    from core.database import Database
-    from core.records import Base, ModelVersion
-
-    def prepare(settings):
-        database = Database(settings.database_url)
-        Base.metadata.create_all(database.engine)
-        with database.write() as records:
-            assert isinstance(records, Session)
-            records.add(ModelVersion(version="v-test", name="test", sha256="0" * 64, active=True))
-        return database
-
-    return prepare
 
 
 def pieces(total_bytes, piece=bytes(range(256)) * 1024):
@@ -250,8 +232,6 @@ def test_a_broken_zip_transfer_does_not_look_whole(server):
     created = server.client.post(
         "/api/v1/jobs?filename=a.jpg", content=b"jpeg", headers={"Content-Type": "image/jpeg"}
     ).json()
-    from core.records import Photo, PhotoState
-
     with server.database.write() as records:
         missing = {"result_key": f"jobs/{created['id']}/results/gone", "result_path": "a.jpg", "result_size_bytes": 4}
         records.add(Photo(job_id=created["id"], position=0, path="a.jpg", state=PhotoState.DONE, **missing))

@@ -1,0 +1,74 @@
+"""Handlers on real parts, without Celery: SQLite, a local folder, the shipped weights."""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from core import jobs
+from core.colorizer import Colorizer
+from core.migrate import migrate
+from core.queue import RecordedHints
+from core.records import Job, ModelVersion, Photo, User
+from core.settings import SOURCE_ROOT, Settings
+from worker.handlers import Context
+from worker.lifecycle import open_context
+
+
+@pytest.fixture(scope="session")
+def colorizer() -> Colorizer:
+    return Colorizer.load(SOURCE_ROOT / "models", "cpu", 64)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    settings = Settings(data_dir=tmp_path, broker_url="memory://", chunk_photos=3, max_path_depth=4)
+    migrate(settings)
+    context = replace(open_context(settings), hints=RecordedHints())
+    with context.database.write() as session:
+        session.add(User(id="ada", name="ada"))
+    yield context
+    context.database.dispose()
+
+
+@pytest.fixture
+def submit(context: Context) -> Callable[..., None]:
+    """Stores uploads, given by name, and records the job `job`."""
+
+    def store_and_record(uploads: list[tuple[str, bytes]]) -> None:
+        recorded = []
+        for position, (name, content) in enumerate(uploads):
+            key = f"jobs/job/uploads/{position}"
+            stored = context.storage.put(key, io.BytesIO(content))
+            recorded.append((name, key, stored.size_bytes))
+        with context.database.write() as session:
+            version = session.scalars(select(ModelVersion.version)).one()
+            arguments = {"owner_id": "ada", "name": "upload", "model_version": version, "express": False}
+            jobs.submit(session, uploads=recorded, job_id="job", **arguments)
+
+    return store_and_record
+
+
+@pytest.fixture
+def photos(context: Context) -> Callable[[], list[Photo]]:
+    """The photos' rows as they stand now."""
+
+    def read() -> list[Photo]:
+        with context.database.read() as session:
+            return list(session.scalars(select(Photo).order_by(Photo.position)))
+
+    return read
+
+
+@pytest.fixture
+def job(context: Context) -> Callable[[], Job]:
+    """The job's row as it stands now."""
+
+    def read() -> Job:
+        with context.database.read() as session:
+            return session.get_one(Job, "job")
+
+    return read

@@ -41,11 +41,11 @@ $(STAMP): pyproject.toml requirements/dev.lock
 chromium:
 	@./.ci/find-chromium
 
-lock: ## Pin the newest versions that pyproject.toml allows, with hashes.
+lock: ## Pin what pyproject.toml asks for, with hashes. UPGRADE=--upgrade takes the newest versions.
 	@python="$$(./.ci/find-python)" && folder="$$(mktemp -d)" && trap 'rm -rf "$$folder"' EXIT && \
 	"$$python" -m venv "$$folder" && "$$folder/bin/pip" install --quiet uv && \
 	for lock in "web" "worker --extra worker" "dev --extra worker --extra embedded --extra dev"; do \
 	  set -- $$lock && name="$$1" && shift && \
 	  "$$folder/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --custom-compile-command "make lock" "$$@" pyproject.toml -o "requirements/$$name.lock" || exit 1; \
+	    --custom-compile-command "make lock" $(UPGRADE) "$$@" pyproject.toml -o "requirements/$$name.lock" || exit 1; \
 	done

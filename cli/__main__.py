@@ -1,4 +1,4 @@
-"""`python -m cli`: the same as the command `gray2hue`."""
+"""`python -m cli`: the `gray2hue` command without its installed script."""
 
 from cli.main import main
 

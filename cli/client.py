@@ -50,18 +50,21 @@ class Client:
     def submit(self, upload: Upload, on_sent: Callable[[int], None]) -> JobView:
         """Send an upload in constant memory; `on_sent` is told the number of bytes sent so far.
 
-        It is not tried again by itself: the server may have taken it although the answer got lost.
+        It waits for a stack that cannot be reached. Once bytes are on their way it is not tried again by itself: the
+        server may have taken the upload although the answer got lost.
         """
         headers = {"Content-Type": upload.media_type, "Content-Length": str(upload.size_bytes)}
         query = {"filename": upload.filename, "name": upload.name}
+
+        def send() -> httpx.Response:
+            body = _counted(upload.pieces(), on_sent)
+            return self._http.post("/api/v1/jobs", params=query, headers=headers, content=body)
+
         try:
-            response = self._http.post(
-                "/api/v1/jobs", params=query, headers=headers, content=_counted(upload.pieces(), on_sent)
-            )
+            response = self._patiently(send, httpx.ConnectError, frozenset())
         except httpx.TransportError as error:
-            raise TransientError(
-                "upload_interrupted", f"The connection broke while sending {upload.name}: {error}"
-            ) from error
+            message = f"The connection broke while sending {upload.name}: {error}"
+            raise TransientError("upload_interrupted", message) from error
         return JobView.of(_checked(response).json())
 
     def jobs(self) -> Iterator[JobView]:
@@ -140,15 +143,24 @@ class Client:
             yield from page[noun]
             next_path = page["next"]
 
-    def _patiently(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        """Ask until there is an answer, for up to a minute: a stack that restarts is away for a while."""
+    def _patiently(
+        self,
+        ask: Callable[[], httpx.Response],
+        hiccup: type[httpx.TransportError] = httpx.TransportError,
+        away: frozenset[int] = AWAY_STATUSES,
+    ) -> httpx.Response:
+        """Ask until there is an answer, for up to a minute: a stack that restarts is away for a while.
+
+        Args:
+            ask: sends the request; called again after a `hiccup` or an answer whose status is one of `away`.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 response = ask()
-                if response.status_code not in AWAY_STATUSES or time.monotonic() > deadline:
+                if response.status_code not in away or time.monotonic() > deadline:
                     return response
-            except httpx.TransportError as error:
+            except hiccup as error:
                 if time.monotonic() > deadline:
                     raise TransientError("stack_away", f"{self._access.address} does not answer: {error}") from error
                 self._look_again()

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from cli.upload import Upload, plan_upload
 from core.errors import Gray2HueError
 
 INTERRUPTED = 130
+RESTART_S = 20.0
 
 
 @click.command()
@@ -49,7 +51,8 @@ def _run(upload: Upload, output: Output, address: str | None, key: str | None) -
     settings = read_settings()
     with local_stack(settings, note) as stack:
         named = find_access(settings, address, key) if address else None
-        with Client(named or stack.ensure(), None if named else stack.ensure) as client, reporting() as report:
+        when_away = None if named else partial(stack.ensure, RESTART_S)
+        with Client(named or stack.ensure(), when_away) as client, reporting() as report:
             job = client.submit(upload, lambda sent: report.sending(sent, upload.size_bytes))
             job = _watch(client, job, report)
             if job.counts["done"]:

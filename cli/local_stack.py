@@ -58,14 +58,17 @@ class LocalStack:
         self._own: subprocess.Popen[bytes] | None = None
         self._log_path = settings.logs_dir / "up.log"
 
-    def ensure(self) -> Access:
+    def ensure(self, leave_to_others_s: float = 0.0) -> Access:
         """Wait until a stack is ready, starting one if nobody else does. May be called again when it has gone away.
+
+        Args:
+            leave_to_others_s: how long somebody else may take to start one first, e.g. to restart the one in use.
 
         Raises:
             SetupError: what the stack said when it could not start; `stack_not_ready`.
         """
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while (waited_s := time.monotonic() - began) < START_TIMEOUT_S:
             stack = running_stack(self._settings.run_dir)
             if stack is not None:
                 return Access(stack.address, _local_key(self._settings.run_dir))
@@ -75,7 +78,7 @@ class LocalStack:
                 self._own = None
                 if failed and not held:
                     raise SetupError("stack_failed", f"The stack could not be started. {self._last_words()}")
-            elif self._own is None and not held:
+            elif self._own is None and not held and waited_s >= leave_to_others_s:
                 self._start()
             time.sleep(POLL_S)
         raise SetupError("stack_not_ready", f"The stack is not ready. Its logs are in {self._settings.logs_dir}.")
@@ -105,7 +108,7 @@ class LocalStack:
         }
         with self._log_path.open("wb") as log:
             self._own = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "up", "--quiet", "--while-input-open"],
+                [sys.executable, "-m", "cli", "up", "--quiet", "--while-input-open"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

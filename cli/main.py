@@ -82,7 +82,3 @@ def main() -> None:
 
     `gray2hue up` runs everything on this machine; `gray2hue colorize photos.zip -o colored.zip` sends it work.
     """
-
-
-if __name__ == "__main__":
-    main(prog_name="gray2hue")

@@ -39,7 +39,7 @@ def _target(member: zipfile.ZipInfo, folder: Path) -> Path:
     name = member.filename
     path = PurePosixPath(name)
     kind = stat.S_IFMT(member.external_attr >> 16)
-    parts_are_safe = not path.is_absolute() and path.parts and not {"..", "."} & set(path.parts)
+    parts_are_safe = not path.is_absolute() and path.parts and ".." not in path.parts
     if not parts_are_safe or kind not in (0, stat.S_IFREG) or any(character in name for character in "\\\0"):
         raise InputError("unsafe_path", f"The results hold {name!r}, which is no plain path; nothing was written.")
     target = folder.joinpath(*path.parts)

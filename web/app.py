@@ -33,8 +33,8 @@ def create_app(settings: Settings, *, hints: HintSender | None = None) -> Flask:
     app.url_map.converters["id"] = IdConverter
     problems.register(app)
     headers.register(app)
-    auth.register(app)
     app.before_request(bound_stalls)
+    auth.register(app)
     for blueprint in ALL_BLUEPRINTS:
         app.register_blueprint(blueprint)
     if settings.trusted_proxies:

@@ -52,7 +52,7 @@ class SignInGuard:
         with self._lock:
             self._forget_old()
             for key, limit in zip(keys, self._limits, strict=True):
-                if len(self._failures.get(key, ())) >= limit:
+                if self._count(key) >= limit:
                     raise AuthenticationError("too_many_attempts", "Too many failed attempts. Wait a few minutes.")
         if not self._hashing.acquire(timeout=HASH_WAIT_S):
             raise AuthenticationError("too_many_attempts", "Too many people are signing in. Try again.")
@@ -61,20 +61,28 @@ class SignInGuard:
         except AuthenticationError:
             with self._lock:
                 for key in keys:
-                    self._failures.setdefault(key, deque()).append(self._now())
+                    self._add(key)
             raise
         finally:
             self._hashing.release()
         with self._lock:
             self._failures.pop(keys[0], None)
 
+    def _count(self, key: tuple[str, str]) -> int:
+        horizon = self._now() - self._window_s
+        return sum(moment > horizon for moment in self._failures.get(key, ()))
+
+    def _add(self, key: tuple[str, str]) -> None:
+        times = self._failures.pop(key, None) or deque(maxlen=max(self._limits))
+        times.append(self._now())
+        # Put in anew, so that the first key is always the one whose last failure is the oldest.
+        self._failures[key] = times
+
     def _forget_old(self) -> None:
         horizon = self._now() - self._window_s
-        for key, times in list(self._failures.items()):
-            while times and times[0] <= horizon:
-                times.popleft()
-            if not times:
-                del self._failures[key]
-        # Whoever has so many addresses is not held by counting them; memory has to stay bounded.
-        while len(self._failures) > MAX_TRACKED:
-            del self._failures[next(iter(self._failures))]
+        while self._failures:
+            key, times = next(iter(self._failures.items()))
+            # Whoever has so many addresses is not held by counting them; memory has to stay bounded.
+            if times[-1] > horizon and len(self._failures) <= MAX_TRACKED:
+                return
+            del self._failures[key]

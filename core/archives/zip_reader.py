@@ -70,11 +70,8 @@ class ZipWalk:
         return Member(index, path, entry.unpacked_bytes, error, lambda: self._open(path, entry))
 
     def _check_apart(self, path: str, entry: ZipEntry) -> None:
-        """Refuse an entry whose packed bytes are also another's: bombs are made so (D. Fifield, WOOT 2019)."""
-        later = bisect_right(self._offsets, entry.offset)
-        end = self._offsets[later] if later < len(self._offsets) else self._directory.start
-        if entry.offset in self._seen or entry.offset + LOCAL_HEADER.size + entry.packed_bytes > end:
-            raise MemberError("damaged_entry", f"{path}: shares its bytes with another entry, or they are missing")
+        if entry.offset in self._seen:
+            raise shared(path)
         self._seen.add(entry.offset)
 
     def _open(self, path: str, entry: ZipEntry) -> BinaryIO:
@@ -87,7 +84,7 @@ class ZipWalk:
         later = bisect_right(self._offsets, entry.offset)
         end = self._offsets[later] if later < len(self._offsets) else self._directory.start
         if start + entry.packed_bytes > end:
-            raise MemberError("damaged_entry", f"{path}: shares its bytes with another entry, or they are missing")
+            raise shared(path)
         packed = slice_reader(self._stream, start, entry.packed_bytes)
         try:
             pull = EntryReader(path, entry, packed, self._limits.max_entry_ratio).read
@@ -198,3 +195,8 @@ def zip_lzma_decoder(packed: Read) -> Decoder:
 def damaged(path: str) -> MemberError:
     """Return the error of a member whose bytes are not what they should be."""
     return MemberError("damaged_entry", f"{path}: is damaged in the archive")
+
+
+def shared(path: str) -> MemberError:
+    """Return the error of a member whose packed bytes are also another's: bombs are made so (D. Fifield, WOOT 2019)."""
+    return MemberError("damaged_entry", f"{path}: shares its bytes with another entry, or they are missing")

@@ -1,6 +1,7 @@
 """Uploads: where a job begins."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from flask import Blueprint, jsonify, request
@@ -13,10 +14,13 @@ from core.jobs import Hint
 from core.queue import send_all
 from core.records import Job, new_id
 from core.registry import active_version
+from core.storage import Storage
 from web.auth import current_user
 from web.serializers import job_json
 from web.services import services
 from web.uploads import IncomingFolder, Parcel, receive
+
+STORING_THREADS = 16
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +44,7 @@ def submit(parcel: Parcel, job_id: str) -> Job:
     """Hand the files to the storage, then commit the job; if either fails, nothing of both is left."""
     keys = [f"jobs/{job_id}/uploads/{number}" for number in range(len(parcel.files))]
     try:
-        for key, file in zip(keys, parcel.files, strict=True):
-            services().storage.put_file(key, file.path)
+        store(services().storage, keys, parcel)
         with services().database.write() as records:
             return jobs.submit(
                 records,
@@ -56,6 +59,13 @@ def submit(parcel: Parcel, job_id: str) -> Job:
         if not _may_be_committed(job_id):
             _delete(keys)
         raise
+
+
+def store(storage: Storage, keys: list[str], parcel: Parcel) -> None:
+    """Hand over the files, several at a time: each waits for the disk, and a dropped folder has thousands of them."""
+    with ThreadPoolExecutor(STORING_THREADS) as pool:
+        for _ in pool.map(storage.put_file, keys, (file.path for file in parcel.files)):
+            pass
 
 
 def _may_be_committed(job_id: str) -> bool:

@@ -19,7 +19,7 @@ class Body:
         self._max_bytes = max_bytes
         if self._announced_bytes is not None and self._announced_bytes > max_bytes:
             raise self._too_large()
-        # One byte more than allowed, since werkzeug refuses to look for the end of a body that just fits.
+        # werkzeug counts what is read. One byte more, since it refuses to look for the end of a body that just fits.
         request.max_content_length = max_bytes + 1
         self._stream = request.stream
         self.read_bytes = 0
@@ -37,8 +37,6 @@ class Body:
         except (ClientDisconnected, OSError, ValueError) as error:
             raise self._incomplete() from error
         self.read_bytes += len(piece)
-        if self.read_bytes > self._max_bytes:
-            raise self._too_large()
         if not piece and self.read_bytes < (self._announced_bytes or 0):
             raise self._incomplete()
         return piece

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
 from cli import groups
+from cli.signals import Signals
 from core.errors import SetupError
 from core.settings import SOURCE_ROOT
 
@@ -41,9 +43,21 @@ def test_a_part_that_dies_is_started_again_and_told(supervisor, make_process, wa
 def test_a_death_wakes_the_waiting_supervisor(supervisor, make_process, signals):
     process = make_process("pass")
     supervisor.start(process)
+    began = time.monotonic()
     while process.running:
         signals.wait(60)
+    assert time.monotonic() - began < 30
     assert signals.stops == 0
+
+
+def test_the_end_of_a_watched_input_is_a_wish_to_stop():
+    reader, writer = os.pipe()
+    with Signals(also_stop_at_end_of=reader) as signals:
+        os.write(writer, b"x")
+        assert not signals.wait_for_stop(0.1)
+        os.close(writer)
+        assert signals.wait_for_stop(60)
+    os.close(reader)
 
 
 def test_children_of_a_part_that_died_do_not_stay(supervisor, make_process, wait_until):

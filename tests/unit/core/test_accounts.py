@@ -9,7 +9,7 @@ from core import accounts
 from core.errors import AuthenticationError, NotFoundError, OptionsError
 from core.records import ApiKey, SetupLink, User, utc_now
 
-PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"  # noqa: S105 - a password of nobody
 
 
 @pytest.fixture

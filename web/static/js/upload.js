@@ -4,6 +4,7 @@ import { ApiError, csrfToken, errorOf } from "./api.js";
 
 const JOBS_URL = "/api/v1/jobs";
 const WINDOW_MS = 5000;
+const UNANSWERED = "unanswered";
 
 /** The speed of a transfer over its last seconds. */
 export class Speedometer {
@@ -57,7 +58,9 @@ export function send(files, onProgress) {
 export function uploadProblem(error) {
   switch (error.status) {
     case 0:
-      return "The connection was lost before everything had arrived, or a file was changed or moved meanwhile. Nothing was kept; please try again.";
+      return error.code === UNANSWERED
+        ? "The connection was lost after everything had been sent. Look under Jobs before you try again: it may have arrived."
+        : "The connection was lost, or a file was changed or moved meanwhile. Nothing was kept; please try again.";
     case 401:
       return "You were signed out. Sign in again in another tab, then try again here.";
     case 413:
@@ -71,8 +74,12 @@ export function uploadProblem(error) {
 
 function outcome(transfer) {
   return new Promise((resolve, reject) => {
+    let sent = false;
+    transfer.upload.addEventListener("load", () => {
+      sent = true;
+    });
     transfer.addEventListener("abort", () => resolve(null));
-    transfer.addEventListener("error", () => reject(new ApiError(0, "", "The connection was lost.")));
+    transfer.addEventListener("error", () => reject(new ApiError(0, sent ? UNANSWERED : "", "The connection was lost.")));
     transfer.addEventListener("load", () => {
       if (transfer.status === 201) {
         resolve(JSON.parse(transfer.responseText));

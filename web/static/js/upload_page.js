@@ -1,5 +1,6 @@
 /** The first page: from a drop to a job, or for one picture straight to its colors. */
 
+import { showAs } from "./address.js";
 import { ApiError, getJson } from "./api.js";
 import { setBar, setText } from "./dom.js";
 import { Dropzone } from "./dropzone.js";
@@ -33,8 +34,6 @@ class UploadPage {
     find("transfer-cancel").addEventListener("click", () => this.#cancel());
     find("transfer-retry").addEventListener("click", () => this.#start());
     window.addEventListener("beforeunload", (event) => this.transfer && event.preventDefault());
-    // A single picture's address is put into the history without a page load; going back has to load what stands there.
-    window.addEventListener("popstate", () => location.reload());
   }
 
   #reading(found) {
@@ -114,7 +113,7 @@ class UploadPage {
     }
     this.#showTransfer(false);
     find("dropzone").hidden = false;
-    history.pushState(null, "", job.links.page);
+    showAs(job.links.page);
     const view = this.single;
     let looks = 0;
     await poll(

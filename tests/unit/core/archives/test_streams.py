@@ -9,13 +9,16 @@ import zstandard
 
 from core.archives.streams import (
     BrokenStreamError,
+    Budget,
     Unpacker,
     ZlibDecoder,
     ZstdDecoder,
     bzip2_decoder,
     gzip_decoder,
+    member_stream,
     xz_decoder,
 )
+from core.errors import MemberError
 
 CODECS = {
     "gz": (gzip.compress, gzip_decoder),
@@ -74,3 +77,11 @@ def test_raw_deflate_is_read_like_the_others():
     packed = packer.compress(TEXT) + packer.flush()
     source = Unpacker(io.BytesIO(packed).read, lambda: ZlibDecoder(-15))
     assert b"".join(iter(lambda: source.read(7777), b"")) == TEXT
+
+
+def test_a_member_that_never_ends_is_stopped_at_its_limit(limits):
+    with member_stream("a.tif", bytes, limits, Budget(limits)) as stream:
+        assert len(stream.read(limits.max_entry_bytes)) == limits.max_entry_bytes
+        with pytest.raises(MemberError) as caught:
+            stream.read(1)
+    assert caught.value.code == "entry_too_large"

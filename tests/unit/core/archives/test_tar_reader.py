@@ -202,6 +202,12 @@ def test_a_cut_in_the_last_bytes_is_told_although_all_members_came_out(outcomes,
     assert outcomes(packed[:-3], "x.tar") == [*FILES, ("", "broken_archive")]
 
 
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz", "zst"])
+def test_a_cut_in_what_follows_the_end_mark_is_told(outcomes, packing):
+    packed = PACKERS[packing](tar_of(("a.jpg", b"a")) + NOISE)
+    assert outcomes(packed[:-3], "x.tar") == [("a.jpg", b"a"), ("", "broken_archive")]
+
+
 def test_a_plain_tar_cut_between_two_members_is_told_by_its_missing_end_mark(outcomes):
     archive = tar_of(("a.jpg", b"a" * 512), form=tarfile.USTAR_FORMAT)
     assert outcomes(archive[:1024], "x.tar") == [("a.jpg", b"a" * 512), ("", "broken_archive")]

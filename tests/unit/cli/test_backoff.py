@@ -1,0 +1,24 @@
+from cli.backoff import Backoff, DeathCount
+
+
+def test_delays_double_up_to_the_longest():
+    backoff = Backoff()
+    assert [backoff.next_delay(0.1) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_calm_run_begins_anew():
+    backoff = Backoff()
+    for _ in range(4):
+        backoff.next_delay(0.1)
+    assert [backoff.next_delay(120.0), backoff.next_delay(0.1)] == [1, 2]
+
+
+def test_five_deaths_within_a_minute_are_too_many():
+    deaths = DeathCount()
+    assert [deaths.add(now) for now in (0, 1, 3, 7, 15)] == [False, False, False, False, True]
+
+
+def test_deaths_far_apart_are_borne_for_ever():
+    deaths = DeathCount()
+    times = [float(now) for now in range(0, 1000, 20)]
+    assert not any(deaths.add(now) for now in times)

@@ -14,12 +14,23 @@ from cli.process import Part, Process, cap_log
 from cli.signals import Signals
 from cli.supervisor import Supervisor
 from cli.watchdog import Watchdog
+from core import jobs
+from core.database import Database
 from core.migrate import migrate
 from core.settings import SOURCE_ROOT, Settings
 
 STOP_GRACE_S = 15.0
 PROBE_PAUSE_S = 0.3
 STILL_STARTING_S = 60.0
+
+
+def take_up_unfinished(settings: Settings) -> None:
+    """Put back what an earlier run's workers held. Its Redis is gone, and its workers were ended before."""
+    database = Database(settings.database_url)
+    if database.is_sqlite:
+        with database.write() as session:
+            jobs.take_up(session)
+    database.dispose()
 
 
 class StopWishedError(Exception):
@@ -86,6 +97,8 @@ class Stack:
     def _bring_up(self, supervisor: Supervisor, on_ready: Callable[[SetupToken | None], None]) -> None:
         broker_url = self._settings.broker_url or self._start_redis(supervisor)
         migrate(self._settings)
+        if not self._settings.broker_url:
+            take_up_unfinished(self._settings)
         setup = prepare_access(self._settings)
         for part in parts.python_parts(self._run_dir):
             supervisor.start(self._process(part, broker_url))

@@ -63,7 +63,7 @@ class RunningStack:
     def _ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.output_path.read_text()
-        return "is ready" in self.output_path.read_text()
+        return "Ctrl-C stops everything" in self.output_path.read_text()
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

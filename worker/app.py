@@ -1,5 +1,8 @@
 """The Celery application of workers and beat."""
 
+import logging
+import os
+import signal
 from typing import Any
 
 from celery import Celery
@@ -9,6 +12,8 @@ from core.queue import MAINTENANCE_QUEUE, SWEEP, celery_config
 from core.settings import Settings
 from worker.lifecycle import WorkerProcess
 from worker.tasks import register_tasks
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> Celery:
@@ -30,7 +35,14 @@ def create_app(settings: Settings) -> Celery:
     register_tasks(app, process, settings.chunk_time_limit_s)
 
     def start(**_signal: Any) -> None:
-        process.start(consumes=set(app.amqp.queues.consume_from))
+        try:
+            process.start(consumes=set(app.amqp.queues.consume_from))
+        except Exception as error:
+            # Celery would log this and let the child take work that it cannot do. The whole worker ends instead, so that
+            # whoever watches it sees it.
+            log.critical("this worker cannot start: %s", error)
+            os.kill(os.getppid(), signal.SIGTERM)
+            raise SystemExit(1) from error
 
     def stop(**_signal: Any) -> None:
         process.stop()

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from typing import TYPE_CHECKING
 
 from core.archives import ArchiveLimits
@@ -28,21 +27,14 @@ class WorkerProcess:
         self._colorizer: Colorizer | None = None
 
     def start(self, consumes: set[str]) -> None:
-        """Open connections of its own; load the model if the worker takes chunks to colorize.
+        """Open connections of its own; load the model if the worker takes chunks to colorize."""
+        self._context = open_context(self._settings)
+        if COLORIZE_QUEUE in consumes:
+            # Torch is loaded in the child alone: CUDA does not survive a fork.
+            from core.colorizer import Colorizer
 
-        A child that cannot start ends at once, with the reason in the log, rather than take work that it cannot do.
-        """
-        try:
-            self._context = open_context(self._settings)
-            if COLORIZE_QUEUE in consumes:
-                # Torch is loaded in the child alone: CUDA does not survive a fork.
-                from core.colorizer import Colorizer
-
-                settings = self._settings
-                self._colorizer = Colorizer.load(settings.models_dir, settings.device, settings.network_edge_px)
-        except Exception as error:
-            print(f"gray2hue worker cannot start: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the log may not be up yet
-            raise
+            settings = self._settings
+            self._colorizer = Colorizer.load(settings.models_dir, settings.device, settings.network_edge_px)
 
     def stop(self) -> None:
         """Close the connections."""

@@ -37,7 +37,7 @@ from core.jobs.reading import (
     measure_progress,
     progress_of_jobs,
 )
-from core.jobs.sweep import sweep
+from core.jobs.sweep import sweep, take_up
 
 __all__ = [
     "ClaimedPhoto",
@@ -73,4 +73,5 @@ __all__ = [
     "result_paths",
     "submit",
     "sweep",
+    "take_up",
 ]

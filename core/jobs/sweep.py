@@ -3,7 +3,7 @@
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.ingest import next_chunk_number
@@ -29,6 +29,22 @@ def sweep(session: Session, limits: JobLimits) -> list[Hint]:
         hints += _revive_chunks(session, job, now, limits)
         hints += dispatch(session, job, limits)
     return hints
+
+
+def take_up(session: Session) -> None:
+    """Put back unharmed, at once, all that an earlier run had in hand or in the queue.
+
+    Only for the start of a stack whose workers and broker are its own: none of the earlier run's can be alive.
+    """
+    nobody = {"lease_owner": "", "lease_until": None}
+    running = update(Photo).where(Photo.state == PhotoState.RUNNING)
+    canceling = select(Job.id).where(Job.state == JobState.CANCELING)
+    of_canceled = running.where(Photo.job_id.in_(canceling))
+    session.execute(of_canceled.values(state=PhotoState.CANCELED, finished_at=utc_now(), **nobody))
+    session.execute(running.values(state=PhotoState.PENDING, **nobody))
+    session.execute(update(Chunk).where(Chunk.finished_at.is_(None)).values(sent_at=None))
+    left = update(Job).where(Job.ingested_at.is_(None))
+    session.execute(left.values(ingest_owner="", ingest_lease_until=None, ingest_sent_at=None))
 
 
 def _revive_ingest(job: Job, now: datetime, limits: JobLimits) -> list[Hint]:

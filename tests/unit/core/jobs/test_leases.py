@@ -176,3 +176,26 @@ def test_a_job_whose_last_message_was_lost_after_its_last_photo_is_closed(bench)
     bench.finish(claim)
     bench.sweep()
     assert bench.job().state == JobState.COMPLETED
+
+
+def test_a_new_run_takes_up_at_once_what_the_last_one_held(bench):
+    bench.ingest([2, 1])
+    (first, second) = bench.claim(0)
+    assert bench.finish(first)
+
+    with bench.database.write() as session:
+        jobs.take_up(session)
+
+    assert bench.states() == [PhotoState.DONE, PhotoState.PENDING, PhotoState.PENDING]
+    assert bench.sweep() == [Hint("job", 0, False), Hint("job", 1, False)]
+    assert not bench.finish(second)
+    assert sum(photo.deaths for photo in bench.photos()) == 0
+
+
+def test_a_new_run_unpacks_at_once_what_the_last_one_left(bench):
+    bench.submit()
+    bench.claim_ingest("w1")
+    with bench.database.write() as session:
+        jobs.take_up(session)
+    assert bench.sweep() == [Hint("job", None, False)]
+    assert bench.claim_ingest("w2") is not None

@@ -67,7 +67,8 @@ COPY models /opt/gray2hue/models
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip --python /opt/venv/bin/python install --no-deps --no-index /wheels/*.whl
 # Celery stops like by SIGQUIT when the container is stopped: what is in hand gets a while, then goes back to the queue.
-ENV REMAP_SIGTERM=SIGQUIT
+ENV REMAP_SIGTERM=SIGQUIT \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER gray2hue
 HEALTHCHECK --interval=60s --timeout=30s --start-period=120s --retries=3 \
     CMD celery --quiet --broker "$GRAY2HUE_BROKER_URL" inspect --timeout 10 --destination "colorize@$(hostname)" ping

@@ -23,8 +23,8 @@ class Backoff:
 class DeathCount:
     """Whether a part dies so often that waiting for it makes no sense: `most` deaths within `window_s` seconds."""
 
-    most: int = 5
-    window_s: float = 60.0
+    most: int = 4
+    window_s: float = 90.0
     _at: list[float] = field(default_factory=list, init=False)
 
     def add(self, now: float) -> bool:

@@ -14,5 +14,5 @@ def link(name: str) -> None:
     settings = read_settings()
     setup = new_link(settings, name)
     stack = running_stack(settings.run_dir)
-    address = stack.address if stack is not None else local_address(settings.host, settings.port)
-    click.echo(setup.link(address))
+    local = stack.address if stack is not None else local_address(settings.host, settings.port)
+    click.echo(setup.link(settings.public_url.rstrip("/") or local))

@@ -1,4 +1,4 @@
-"""Bringing a database to the present schema, and making the shipped model known to it."""
+"""Bringing a database to the present schema, with the shipped model and an admin in it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from core.accounts import ensure_admin
 from core.checkpoints import read_metadata
 from core.database import Database
 from core.errors import CheckpointError
@@ -22,7 +23,7 @@ def migration_config() -> Config:
 
 
 def migrate(settings: Settings) -> None:
-    """Upgrade the database to the newest revision and register the shipped weights. Safe to run at every start."""
+    """Upgrade the database, register the shipped weights, make the admin. Safe to run at every start."""
     database = Database(settings.database_url)
     config = migration_config()
     with database.engine.begin() as connection:
@@ -30,6 +31,7 @@ def migrate(settings: Settings) -> None:
         command.upgrade(config, "head")
     with database.write() as session:
         register_shipped_model(session, settings.models_dir)
+        ensure_admin(session)
     database.dispose()
 
 

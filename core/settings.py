@@ -31,6 +31,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8220, ge=1, le=65535)
+    public_url: str = ""
     web_threads: int = Field(default=16, ge=1)
     cookie_secure: bool = False
     trusted_proxies: int = Field(default=0, ge=0)

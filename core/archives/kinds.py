@@ -1,18 +1,18 @@
 """What an archive is, by its content, and the walk over it."""
 
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 from core.archives.members import ArchiveLimits, Member
-from core.archives.streams import BrokenStreamError
-from core.archives.tape import BLOCK_BYTES, unpacker_for
-from core.archives.tar_headers import ZERO_BLOCK, is_header
-from core.archives.tar_reader import walk_tar
-from core.archives.zip_directory import find_directory
+from core.archives.packing import unpacked
+from core.archives.reading import DAMAGE
+from core.archives.tar_reader import is_tar_header, walk_tar
 from core.archives.zip_reader import walk_zip
 from core.errors import ArchiveError
 
-ArchiveKind = Literal["zip", "tar"]
+ArchiveKind = Literal["zip", "tar", "other"]
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x07\x08PK", b"PK00PK")
 ZIP_SUFFIXES = (".zip", ".exe")
@@ -32,7 +32,9 @@ OTHER_KINDS = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR", b"\x1f\x9d":
 
 
 def archive_kind(stream: BinaryIO, name: str) -> ArchiveKind | None:
-    """Tell what an archive a seekable stream holds, by its content; None for anything else. The stream is rewound.
+    """Tell what archive a seekable stream holds, by its content; None where it is none. The stream is rewound.
+
+    "other" is a kind that is known but not read, such as RAR.
 
     The name only decides where content cannot: of something with a ZIP at its end (a self-extractor, but also many a
     picture) it must say .zip or .exe, and of zeros only (an empty TAR) .tar or the like.
@@ -46,28 +48,23 @@ def archive_kind(stream: BinaryIO, name: str) -> ArchiveKind | None:
 def kind_by_content(stream: BinaryIO, name: str) -> ArchiveKind | None:
     """Do the work of `archive_kind` without rewinding; the name in lower case."""
     stream.seek(0)
-    start = stream.read(BLOCK_BYTES)
+    start = stream.read(tarfile.BLOCKSIZE)
     if start.startswith(ZIP_MAGIC):
         return "zip"
-    unpacker = unpacker_for(stream)
-    if unpacker:
-        start = b""
+    if start.startswith(tuple(OTHER_KINDS)):
+        return "other"
+    stream.seek(0)
+    packed = unpacked(stream)
+    if packed is not stream:
         try:
-            while len(start) < BLOCK_BYTES and (piece := unpacker.read(BLOCK_BYTES - len(start))):
+            start = b""
+            while len(start) < tarfile.BLOCKSIZE and (piece := packed.read(tarfile.BLOCKSIZE - len(start))):
                 start += piece
-        except BrokenStreamError:
+        except DAMAGE:
             return None
-    if is_header(start) or (start == ZERO_BLOCK and name.endswith(TAR_SUFFIXES)):
+    if is_tar_header(start) or (start == bytes(tarfile.BLOCKSIZE) and name.endswith(TAR_SUFFIXES)):
         return "tar"
-    return "zip" if name.endswith(ZIP_SUFFIXES) and not unpacker and ends_as_zip(stream) else None
-
-
-def ends_as_zip(stream: BinaryIO) -> bool:
-    """Tell whether a ZIP's end is at the end of a stream."""
-    try:
-        return find_directory(stream) is not None
-    except ArchiveError:
-        return False
+    return "zip" if name.endswith(ZIP_SUFFIXES) and packed is stream and zipfile.is_zipfile(stream) else None
 
 
 def walk(stream: BinaryIO, name: str, limits: ArchiveLimits) -> Iterator[Member]:

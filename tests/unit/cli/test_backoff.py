@@ -13,12 +13,12 @@ def test_a_calm_run_begins_anew():
     assert [backoff.next_delay(120.0), backoff.next_delay(0.1)] == [1, 2]
 
 
-def test_five_deaths_within_a_minute_are_too_many():
+def test_four_deaths_within_a_minute_and_a_half_are_too_many():
     deaths = DeathCount()
-    assert [deaths.add(now) for now in (0, 1, 3, 7, 15)] == [False, False, False, False, True]
+    assert [deaths.add(now) for now in (0, 20, 45, 89)] == [False, False, False, True]
 
 
 def test_deaths_far_apart_are_borne_for_ever():
     deaths = DeathCount()
-    times = [float(now) for now in range(0, 1000, 20)]
+    times = [float(now) for now in range(0, 1000, 30)]
     assert not any(deaths.add(now) for now in times)

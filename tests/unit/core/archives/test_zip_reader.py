@@ -8,7 +8,6 @@ import zipfile
 import zlib
 
 import pytest
-import zstandard
 
 from core.archives import walk
 from core.errors import ArchiveError, MemberError
@@ -34,21 +33,16 @@ def info(name, mode=0o100644, system=3):
     return entry
 
 
-@pytest.mark.parametrize(
-    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=str
-)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2], ids=str)
 def test_every_member_comes_out_in_order_whatever_packed_it(outcomes, method):
     files = [("b/noise.tif", NOISE), ("a/empty.jpg", b""), ("c/flat.png", b"gray" * 20_000)]
     assert outcomes(zip_of(*files, method=method)) == files
 
 
-def test_an_entry_packed_with_zstandard_comes_out(outcomes):
-    packed = zstandard.compress(NOISE)
-    archive = bytearray(zip_of(("a.tif", packed), method=zipfile.ZIP_STORED))
-    directory = archive.rfind(b"PK\x01\x02")
-    struct.pack_into("<H", archive, directory + 10, 93)
-    struct.pack_into("<LLL", archive, directory + 16, zlib.crc32(NOISE), len(packed), len(NOISE))
-    assert outcomes(bytes(archive)) == [("a.tif", NOISE)]
+def test_an_entry_packed_with_lzma_is_refused_and_its_neighbor_comes_out(outcomes):
+    packed = info("a.tif")
+    packed.compress_type = zipfile.ZIP_LZMA
+    assert outcomes(zip_of((packed, NOISE), ("b.tif", b"b"))) == [("a.tif", "unsupported_compression"), ("b.tif", b"b")]
 
 
 def test_a_zip_written_to_a_pipe_comes_out(outcomes):
@@ -131,7 +125,7 @@ def test_folders_are_no_members(outcomes):
 
 
 def test_a_folder_that_holds_data_is_not_passed_over_in_silence(outcomes):
-    assert outcomes(zip_of(("a.jpg/", b"data"))) == [("a.jpg", "damaged_entry")]
+    assert outcomes(zip_of(("a.jpg/", b"data"))) == [("a.jpg", "device")]
 
 
 def test_backslashes_are_separators_where_windows_made_the_zip(outcomes):
@@ -193,14 +187,6 @@ def test_a_self_extracting_zip_is_read(outcomes, name):
     ]
 
 
-def test_a_comment_that_looks_like_the_end_of_a_zip_does_not_deceive(outcomes):
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as writer:
-        writer.writestr("a.jpg", b"a")
-        writer.comment = b"PK\x05\x06" + bytes(40)
-    assert outcomes(archive.getvalue()) == [("a.jpg", b"a")]
-
-
 def test_bytes_after_the_end_do_no_harm(outcomes):
     assert outcomes(zip_of(("a.jpg", b"a")) + b"\r\n") == [("a.jpg", b"a")]
 
@@ -218,9 +204,11 @@ def test_a_corrupt_entry_fails_alone(outcomes):
 def test_damage_is_told_before_the_last_byte_is_handed_out(limits):
     archive = zip_of(("b.jpg", NOISE), method=zipfile.ZIP_STORED).replace(NOISE[:8], bytes(8))
     member = next(walk(io.BytesIO(archive), "a.zip", limits))
+    sink = io.BytesIO()
     with member.open() as stream, pytest.raises(MemberError) as caught:
-        stream.read(len(NOISE))
+        shutil.copyfileobj(stream, sink)
     assert caught.value.code == "damaged_entry"
+    assert len(sink.getvalue()) < len(NOISE)
 
 
 def test_an_error_is_given_again_however_often_one_reads_on(limits):
@@ -233,12 +221,6 @@ def test_an_error_is_given_again_however_often_one_reads_on(limits):
 
 def test_a_truncated_zip_is_broken(outcomes):
     assert outcomes(zip_of(("a.jpg", NOISE), ("b.jpg", NOISE))[:-30]) == [("", "broken_archive")]
-
-
-def test_one_part_of_a_split_zip_is_told_as_such(outcomes):
-    archive = bytearray(zip_of(("a.jpg", b"a")))
-    struct.pack_into("<H", archive, len(archive) - 18, 2)
-    assert outcomes(bytes(archive)) == [("", "unsupported_archive")]
 
 
 def test_members_may_be_read_late_or_not_at_all(limits):

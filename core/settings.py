@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     max_archive_entries: int = Field(default=200_000, ge=1)
     max_archive_bytes: int = Field(default=1024 * 2**30, ge=1)
     max_entry_bytes: int = Field(default=4 * 2**30, ge=1)
-    max_entry_ratio: int = Field(default=1000, ge=1)
+    max_entry_ratio: int = Field(default=1100, ge=1)
     max_path_depth: int = Field(default=32, ge=1)
     max_pixels: int = Field(default=250_000_000, ge=1)
 

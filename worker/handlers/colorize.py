@@ -107,7 +107,7 @@ def colorize_photo(context: Context, colorizer: "Colorizer", claim: ClaimedPhoto
 def check_version(colorizer: "Colorizer", claim: ClaimedPhoto) -> None:
     """Raise CheckpointError (`model_version_missing`) unless the loaded model is the one the job is pinned to."""
     if colorizer.version != claim.model_version:
-        message = f"the job is pinned to model {claim.model_version}, and this worker holds {colorizer.version}"
+        message = f"The job is pinned to model {claim.model_version}, and this worker holds {colorizer.version}."
         raise CheckpointError("model_version_missing", message)
 
 
@@ -140,9 +140,9 @@ def store_previews(context: Context, key: str, pixels: Samples, scan: Scan) -> N
 def explain(error: Exception) -> tuple[str, str]:
     """Code and message for a photo that did not come out."""
     if isinstance(error, NotFoundError):
-        return "original_missing", "its original is gone from the storage"
+        return "original_missing", "Its original is gone from the storage."
     if isinstance(error, Gray2HueError):
         return error.code, error.message
     if isinstance(error, MemoryError):
-        return "out_of_memory", "there was not enough memory for a picture of this size"
-    return "internal_error", "colorizing failed unexpectedly; see the worker's log"
+        return "out_of_memory", "There was not enough memory for a picture of this size."
+    return "internal_error", "Colorizing failed unexpectedly; see the worker's log."

@@ -104,7 +104,7 @@ class Intake:
 
         The uploads stay in the storage, since not all that they hold was stored by itself.
         """
-        error = Gray2HueError("internal_error", "unpacking failed unexpectedly; see the worker's log")
+        error = Gray2HueError("internal_error", "Unpacking failed unexpectedly; see the worker's log.")
         if not self._fail_whole(error):
             self._position = max(self._position, self._resume_at)
             self._batch.append(failed(self._position, self._upload_name, error))
@@ -154,9 +154,9 @@ class Intake:
 
     def _examine(self, position: int, candidate: Candidate) -> NewPhoto:
         if is_system_file(candidate.path):
-            return skipped(position, candidate.path, "system_file", "left by an operating system, no photograph")
+            return skipped(position, candidate.path, "system_file", "An operating system left it; it is no photograph.")
         if candidate.refusal is not None or candidate.stream is None:
-            return failed(position, candidate.path, candidate.refusal or InputError("unreadable", "cannot be read"))
+            return failed(position, candidate.path, candidate.refusal or InputError("unreadable", "It cannot be read."))
         storage, photo_id = self._context.storage, new_id()
         key = f"jobs/{self._claim.job_id}/originals/{photo_id}"
         try:
@@ -198,11 +198,13 @@ class Intake:
 
     def _not_an_image(self, position: int, path: str, stream: BinaryIO, key: str, stored: Stored) -> NewPhoto:
         if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES:
-            error = ImageError("unreadable_image", "its name says that it is an image, but its content is none")
+            error = ImageError("unreadable_image", "Its name says that it is an image, but its content is none.")
             return failed(position, path, error, key, stored)
         if archive_kind(stream, path) is not None:
-            return failed(position, path, ArchiveError("nested_archive", "an archive in an archive; send it by itself"))
-        return skipped(position, path, "not_an_image", "no photograph")
+            return failed(
+                position, path, ArchiveError("nested_archive", "It is an archive in an archive; send it by itself.")
+            )
+        return skipped(position, path, "not_an_image", "It is no photograph.")
 
 
 def candidates(name: str, stream: BinaryIO, context: Context) -> Iterator[Candidate]:

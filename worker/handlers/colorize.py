@@ -17,6 +17,7 @@ from core.imaging.scan import Samples, Scan
 from core.jobs import ClaimedPhoto, PhotoResult
 from core.queue import send_all
 from worker.handlers.context import Context, heartbeat
+from worker.handlers.wording import named
 
 if TYPE_CHECKING:
     from core.colorizer import Colorizer
@@ -95,7 +96,7 @@ def colorize_photo(context: Context, colorizer: "Colorizer", claim: ClaimedPhoto
         code, message = explain(error)
         log.warning("photo %s of job %s failed: %s", claim.id, claim.job_id, code, exc_info=code == "internal_error")
         with context.database.write() as session:
-            jobs.fail_photo(session, claim, code, message if claim.path in message else f"{claim.path}: {message}")
+            jobs.fail_photo(session, claim, code, named(claim.path, message))
         return
     with context.database.write() as session:
         accepted = jobs.finish_photo(session, claim, result)

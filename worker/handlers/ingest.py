@@ -19,6 +19,7 @@ from core.queue import send_all
 from core.records import PhotoState, new_id
 from core.storage import Stored
 from worker.handlers.context import Context, heartbeat
+from worker.handlers.wording import named
 
 log = logging.getLogger(__name__)
 
@@ -148,8 +149,9 @@ class Intake:
         """Fail the job for an archive that gave nothing; False when there are other files to go on with."""
         if max(self._position, self._resume_at) > 0 or len(self._claim.uploads) > 1:
             return False
+        message = named(self._claim.uploads[0][0], error.message)
         with self._context.database.write() as session:
-            jobs.fail_ingest(session, self._claim, error.code, error.message)
+            jobs.fail_ingest(session, self._claim, error.code, message)
         return True
 
     def _examine(self, position: int, candidate: Candidate) -> NewPhoto:
@@ -259,8 +261,3 @@ def failed(position: int, path: str, error: Gray2HueError, key: str = "", stored
 def skipped(position: int, path: str, code: str, reason: str) -> NewPhoto:
     """A file that is no photograph, and was never meant to come out."""
     return NewPhoto(position=position, path=path, state=PhotoState.SKIPPED, code=code, message=named(path, reason))
-
-
-def named(path: str, message: str) -> str:
-    """The message with the file's path before it, unless it is in it."""
-    return message if path in message else f"{path}: {message}"

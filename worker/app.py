@@ -32,6 +32,7 @@ def create_app(settings: Settings) -> Celery:
         }
     }
     process = WorkerProcess(settings)
+    worker_pid = os.getpid()
     register_tasks(app, process, settings.chunk_time_limit_s)
 
     def start(**_signal: Any) -> None:
@@ -41,7 +42,7 @@ def create_app(settings: Settings) -> Celery:
             # Celery would log this and let the child take work that it cannot do. The whole worker ends instead,
             # so that whoever watches it sees it.
             log.critical("this worker cannot start: %s", error)
-            os.kill(os.getppid(), signal.SIGTERM)
+            os.kill(worker_pid, signal.SIGTERM)
             raise SystemExit(1) from error
 
     def stop(**_signal: Any) -> None:

@@ -38,6 +38,11 @@ DAMAGE = (
 """What the archive libraries raise for bytes that are not what they should be."""
 
 
+def too_many_entries(limits: ArchiveLimits) -> ArchiveError:
+    """The error for an archive with more entries than are accepted."""
+    return ArchiveError("too_many_entries", f"the archive has more than {limits.max_entries:,} entries")
+
+
 class Budget:
     """What all members of an archive together may still unpack to."""
 

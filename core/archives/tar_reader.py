@@ -7,18 +7,21 @@ from typing import BinaryIO, cast
 
 from core.archives.members import ArchiveLimits, Member, clean_path, display_path
 from core.archives.packing import unpacked
-from core.archives.reading import DAMAGE, FREE_BYTES, Budget, CountedStream
-from core.archives.zip_reader import too_many_entries
+from core.archives.reading import DAMAGE, FREE_BYTES, Budget, CountedStream, too_many_entries
 from core.errors import ArchiveError, MemberError
 
 HEADER_BYTES = 1 << 20
 """The most that may stand before one member's content: its header, long name and extended attributes."""
 
-
 MAX_SIZE_DIGITS = 20
 
 NO_MEMBERS = frozenset({b"V", b"D"})
 """GNU's volume labels and lists of a folder's files."""
+
+
+# Named here because StrictTarInfo's method has to call its parameter `tarfile`, as the base class does.
+HeaderError = tarfile.HeaderError
+EndOfArchive: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 class StrictTarInfo(tarfile.TarInfo):
@@ -32,10 +35,6 @@ class StrictTarInfo(tarfile.TarInfo):
             raise
         except HeaderError as error:
             raise ArchiveError("broken_archive", f"the TAR is damaged or was cut off ({error})") from error
-
-
-HeaderError = tarfile.HeaderError
-EndOfArchive: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 class EndOfTapeError(EOFError):

@@ -11,7 +11,7 @@ from typing import IO, BinaryIO, cast
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from core.archives.members import ArchiveLimits, Member, clean_path, display_path
-from core.archives.reading import DAMAGE, Budget, CountedStream
+from core.archives.reading import DAMAGE, Budget, CountedStream, too_many_entries
 from core.errors import ArchiveError, MemberError
 
 ACCEPTED_METHODS = frozenset({ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2})
@@ -158,8 +158,3 @@ def directory_bytes64(stream: BinaryIO, locator: int, otherwise: int) -> int:
         if record.startswith(END64_MAGIC) and len(record) == END64_RECORD.size:
             sizes.append(END64_RECORD.unpack(record)[8])
     return max(sizes, default=otherwise)
-
-
-def too_many_entries(limits: ArchiveLimits) -> ArchiveError:
-    """The error for an archive with more entries than are accepted."""
-    return ArchiveError("too_many_entries", f"the archive has more than {limits.max_entries:,} entries")

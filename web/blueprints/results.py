@@ -17,9 +17,9 @@ from web.auth import current_user
 from web.parameters import choice_parameter
 from web.responses import KEPT, REVALIDATED, content_disposition, stored_object
 from web.services import services
+from web.uploads import ARCHIVE_SUFFIXES
 
 PHOTOS_PER_PAGE = 500
-ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
 
 blueprint = Blueprint("results", __name__, url_prefix="/api/v1/jobs/<id:job_id>")
 

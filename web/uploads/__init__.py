@@ -7,6 +7,6 @@ receive.py     a request to a Parcel: the one function that the view calls
 """
 
 from web.uploads.incoming import IncomingFile, IncomingFolder, remove_stale
-from web.uploads.receive import Parcel, receive
+from web.uploads.receive import ARCHIVE_SUFFIXES, Parcel, receive
 
-__all__ = ["IncomingFile", "IncomingFolder", "Parcel", "receive", "remove_stale"]
+__all__ = ["ARCHIVE_SUFFIXES", "IncomingFile", "IncomingFolder", "Parcel", "receive", "remove_stale"]

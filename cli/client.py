@@ -12,6 +12,7 @@ import httpx
 from cli.api import JobView, error_of
 from cli.upload import Upload
 from core.errors import NotFoundError, OptionsError, TransientError
+from core.options import JobOptions
 
 PATIENCE_S = 60.0
 RETRY_PAUSE_S = 0.5
@@ -47,14 +48,16 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, upload: Upload, on_sent: Callable[[int], None]) -> JobView:
+    def submit(self, upload: Upload, options: JobOptions, on_sent: Callable[[int], None]) -> JobView:
         """Send an upload in constant memory; `on_sent` is told the number of bytes sent so far.
 
+        Only options that differ from the defaults are sent; an older stack need not know the others.
         It waits for a stack that cannot be reached. Once bytes are on their way it is not tried again by itself: the
         server may have taken the upload although the answer got lost.
         """
         headers = {"Content-Type": upload.media_type, "Content-Length": str(upload.size_bytes)}
         query = {"filename": upload.filename, "name": upload.name}
+        query |= options.model_dump(mode="json", exclude_defaults=True)
 
         def send() -> httpx.Response:
             body = _counted(upload.pieces(), on_sent)
@@ -87,9 +90,9 @@ class Client:
             raise OptionsError("ambiguous_id", f"{len(found)} jobs begin with {prefix}: {ids} ...")
         return found[0]
 
-    def photos(self, job_id: str, states: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-        """The job's photos in the order of the upload, those in the given states only."""
-        wanted = "".join(f"&state={state}" for state in states)
+    def photos(self, job_id: str, states: tuple[str, ...] = (), warned: bool = False) -> Iterator[dict[str, Any]]:
+        """The job's photos in the order of the upload, those in the given states or with a warning only."""
+        wanted = "".join(f"&state={state}" for state in states) + ("&warned=true" if warned else "")
         yield from self._pages(f"/api/v1/jobs/{job_id}/photos?limit=500{wanted}", "photos")
 
     def watch(self, job_id: str, on_change: Callable[[JobView], None]) -> JobView:

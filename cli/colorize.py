@@ -12,12 +12,13 @@ from cli.api import JobView
 from cli.client import Client
 from cli.environment import read_settings
 from cli.local_stack import find_access, local_stack
-from cli.options import note, stack_options
+from cli.options import job_options, note, stack_options
 from cli.outcome import fetch_results, tell_outcome
-from cli.output import Output, choose_output
+from cli.output import Output, choose_output, result_names, result_suffix, wished_format
 from cli.report import Report, reporting
 from cli.upload import Upload, plan_upload
 from core.errors import Gray2HueError
+from core.options import JobOptions, parse_options
 
 INTERRUPTED = 130
 RESTART_S = 20.0
@@ -27,33 +28,53 @@ RESTART_S = 20.0
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
 @click.option("-o", "--output", "out", required=True, metavar="OUT", help="A .zip, a folder, or a picture's name.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist in OUT.")
+@job_options
 @stack_options
 @click.pass_context
 def colorize(
-    ctx: click.Context, inputs: tuple[Path, ...], out: str, overwrite: bool, address: str | None, key: str | None
+    ctx: click.Context,
+    /,
+    inputs: tuple[Path, ...],
+    out: str,
+    overwrite: bool,
+    address: str | None,
+    key: str | None,
+    mark: bool,
+    **texts: str | None,
 ) -> None:
     """Colorize a ZIP or TAR, a folder, or single photographs.
 
-    Uses the stack that runs on this machine, or starts one and stops it afterwards. The exit code is 0 only if every
-    photograph came out; what did not is listed.
+    Uses the stack that runs on this machine, or starts one and stops it afterwards. Results have their originals'
+    format unless --format, or the suffix of a single picture's OUT, says another one. The exit code is 0 only if
+    nothing failed; what did not come out, and what was left as it is, is listed.
     """
     upload = plan_upload(inputs, Path(out))
-    output = choose_output(out, inputs[0].suffix if upload.is_picture else None, overwrite)
-    output.check_free(upload.names, upload.originals)
+    original_suffix = inputs[0].suffix if upload.is_picture else None
+    options = _options({**texts, "mark": str(mark)}, out, original_suffix)
+    suffix = None if original_suffix is None else result_suffix(original_suffix, options.output_format)
+    output = choose_output(out, suffix, overwrite)
+    output.check_free(result_names(upload.names, options.output_format), upload.originals)
     try:
         with _ended_like_by_ctrl_c():
-            ctx.exit(_run(upload, output, address, key))
+            ctx.exit(_run(upload, options, output, address, key))
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
 
 
-def _run(upload: Upload, output: Output, address: str | None, key: str | None) -> int:
+def _options(texts: dict[str, str | None], out: str, original_suffix: str | None) -> JobOptions:
+    given = {name: text for name, text in texts.items() if text is not None}
+    if original_suffix is not None and "output_format" not in given:
+        given["output_format"] = wished_format(out, original_suffix)
+    return parse_options(given)
+
+
+def _run(upload: Upload, options: JobOptions, output: Output, address: str | None, key: str | None) -> int:
     settings = read_settings()
     with local_stack(settings, note) as stack:
         named = find_access(settings, address, key) if address else None
         when_away = None if named else partial(stack.ensure, RESTART_S)
         with Client(named or stack.ensure(), when_away) as client, reporting() as report:
-            job = client.submit(upload, lambda sent: report.sending(sent, upload.size_bytes))
+            job = client.submit(upload, options, lambda sent: report.sending(sent, upload.size_bytes))
             job = _watch(client, job, report)
             if job.counts["done"]:
                 _fetch(client, job, output, report)

@@ -14,10 +14,11 @@ from cli.client import Client
 from cli.environment import read_settings
 from cli.local_stack import find_access
 from cli.options import stack_options
-from cli.outcome import describe_photo, fetch_results, tell_outcome
+from cli.outcome import describe_photo, describe_warning, fetch_results, tell_outcome
 from cli.output import choose_output
 from cli.report import describe, reporting
 from core.errors import SetupError
+from core.options import JobOptions
 
 
 @click.group()
@@ -59,7 +60,7 @@ def list_jobs(as_json: bool, address: str | None, key: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON: the job, with its photos.")
 @stack_options
 def show(job_id: str, as_json: bool, address: str | None, key: str | None) -> None:
-    """One job, and what did not come out of it."""
+    """One job, what did not come out of it, and what came out with a warning."""
     with _client(address, key) as client:
         job = client.find_job(job_id)
         if as_json:
@@ -67,14 +68,20 @@ def show(job_id: str, as_json: bool, address: str | None, key: str | None) -> No
             click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
             return
         failures = list(client.photos(job.id, ("failed", "skipped", "canceled")))
+        warned = list(client.photos(job.id, warned=True)) if job.raw.get("warned") else []
     _print_job(job)
     for photo in failures:
         click.echo(f"  {photo['state']}: {describe_photo(photo)}")
+    for photo in warned:
+        click.echo(f"  warning: {describe_warning(photo)}")
 
 
 def _print_job(job: JobView) -> None:
     click.echo(f"{job.name}\n  id      {job.id}\n  state   {job.state}\n  files   {describe(job)}")
     click.echo(f"  model   {job.raw['model_version']}\n  created {job.created_at}")
+    options = JobOptions.model_validate(job.raw["options"]).model_dump(exclude_defaults=True)
+    if options:
+        click.echo(f"  options {', '.join(f'{name}={value}' for name, value in options.items())}")
     if job.message:
         click.echo(f"  {job.message} [{job.code}]")
 

@@ -19,8 +19,12 @@ COMMANDS = {
     "colorize": _Entry("cli.colorize", "Colorize an archive, a folder or single photographs."),
     "jobs": _Entry("cli.jobs", "List, show, cancel and download jobs."),
     "link": _Entry("cli.link", "Print a fresh one-time link by which a person sets a password."),
+    "models": _Entry("cli.model_versions", "List model versions and import new ones."),
     "migrate": _Entry("cli.migrate", "Bring the database up to date and register the shipped model."),
     "up": _Entry("cli.up", "Run the whole stack on this machine until Ctrl-C."),
+    "verify-lightness": _Entry(
+        "cli.verify_lightness", "Show that an original's gray levels can be had back from its result."
+    ),
 }
 
 
@@ -45,7 +49,7 @@ class LazyCommands(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command: click.Command = getattr(importlib.import_module(entry.module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

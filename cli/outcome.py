@@ -13,6 +13,8 @@ from cli.unpack import unpack
 from core.errors import InputError
 
 OnGot = Callable[[int, int | None], None]
+LEFT_AS_THEY_ARE = frozenset({"already_color", "no_tones"})
+WARNINGS = {"little_color": "the model found little color in it"}
 
 
 def fetch_results(client: Client, job: JobView, output: Output, on_got: OnGot) -> None:
@@ -51,6 +53,12 @@ def _publish(aside: Path, output: Output) -> None:
     aside.replace(output.path)
 
 
+def describe_warning(photo: Mapping[str, Any]) -> str:
+    """A photo that came out, and what is to be said about it."""
+    code = str(photo["warning"])
+    return f"{photo['path']}: {WARNINGS.get(code, 'it came out with a warning')} [{code}]"
+
+
 def describe_photo(photo: Mapping[str, Any]) -> str:
     """A photo that did not come out: its path, why, and the code."""
     reason = f"{photo['message'] or photo['state']} [{photo['code'] or photo['state']}]"
@@ -58,16 +66,41 @@ def describe_photo(photo: Mapping[str, Any]) -> str:
 
 
 def tell_outcome(client: Client, job: JobView, output: Output) -> int:
-    """List what did not come out, sum up, and give the exit code: 0 only if every photograph came out."""
+    """List what is to be looked at, sum up, and give the exit code: 0 only if nothing failed or was canceled.
+
+    Photographs that were left as they are, since they are in color already or have no tones, are listed, but are no
+    failure.
+    """
     for photo in client.photos(job.id, ("failed", "canceled")):
         note(describe_photo(photo))
+    left = _tell_left(client, job)
+    if job.raw.get("warned"):
+        for photo in client.photos(job.id, warned=True):
+            note(describe_warning(photo))
     if job.message:
         note(f"{job.message} [{job.code}]")
-    counts = job.counts
+    where = f" -> {output.path}" if job.counts["done"] else ""
+    note(f"{job.name}: {_summary(job.counts, left)}{where}")
+    return 0 if job.all_came_out else 1
+
+
+def _tell_left(client: Client, job: JobView) -> int:
+    """List the photographs that were left as they are, and give their number."""
+    if not job.counts["skipped"]:
+        return 0
+    left = 0
+    for photo in client.photos(job.id, ("skipped",)):
+        if photo["code"] in LEFT_AS_THEY_ARE:
+            note(describe_photo(photo))
+            left += 1
+    return left
+
+
+def _summary(counts: Mapping[str, int], left: int) -> str:
     parts = [f"{counts['done']} colorized"]
     parts += [f"{counts[state]} {state}" for state in ("failed", "canceled") if counts[state]]
-    if counts["skipped"]:
-        parts.append(f"{counts['skipped']} skipped as no photographs")
-    where = f" -> {output.path}" if counts["done"] else ""
-    note(f"{job.name}: {', '.join(parts)}{where}")
-    return 0 if job.all_came_out else 1
+    if left:
+        parts.append(f"{left} left as {'it is' if left == 1 else 'they are'}")
+    if counts["skipped"] > left:
+        parts.append(f"{counts['skipped'] - left} skipped as no photographs")
+    return ", ".join(parts)

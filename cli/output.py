@@ -4,13 +4,24 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 
 from core.errors import InputError
 
-PICTURE_KINDS = ({".jpg", ".jpeg", ".jpe"}, {".png"}, {".tif", ".tiff"})
+PICTURE_SUFFIXES = {
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "png": (".png",),
+    "tiff": (".tif", ".tiff"),
+    "webp": (".webp",),
+    "jpeg2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+    "avif": (".avif",),
+    "bmp": (".bmp", ".dib"),
+    "heic": (".heic", ".heif", ".hif"),
+}
+"""Suffixes by format, the usual one first; those before bmp are formats that can be asked for."""
+CAN_BE_ASKED_FOR = ("jpeg", "png", "tiff", "webp", "jpeg2000", "avif")
 
 
 class OutputKind(StrEnum):
@@ -64,7 +75,7 @@ def choose_output(out: str, picture_suffix: str | None, overwrite: bool) -> Outp
 
     Args:
         out: as the person wrote it.
-        picture_suffix: the suffix of the only input if that is one picture by itself, else None.
+        picture_suffix: the suffix of the only result if that is one picture by itself, else None.
         overwrite: whether existing files may be replaced.
 
     Raises:
@@ -76,7 +87,7 @@ def choose_output(out: str, picture_suffix: str | None, overwrite: bool) -> Outp
         return Output(OutputKind.FOLDER, path, overwrite)
     if suffix == ".zip":
         return Output(OutputKind.ZIP, path, overwrite)
-    if picture_suffix is not None and any(suffix in kind for kind in PICTURE_KINDS):
+    if picture_suffix is not None and format_of(suffix):
         if not same_format(suffix, picture_suffix):
             raise click.BadParameter(_wrong_format(path, picture_suffix), param_hint="'-o'")
         return Output(OutputKind.PICTURE, path, overwrite)
@@ -86,10 +97,41 @@ def choose_output(out: str, picture_suffix: str | None, overwrite: bool) -> Outp
     raise click.BadParameter(f"{out} should be {wanted} (a folder's name ends in {os.sep}).", param_hint="'-o'")
 
 
+def format_of(suffix: str) -> str:
+    """The picture format that a suffix stands for, "" for none."""
+    return next((name for name, suffixes in PICTURE_SUFFIXES.items() if suffix.lower() in suffixes), "")
+
+
+def wished_format(out: str, picture_suffix: str) -> str:
+    """The format that OUT's suffix asks for when one picture is colorized: "same" unless it is another one.
+
+    Args:
+        out: as the person wrote it.
+        picture_suffix: the original's.
+    """
+    wished = format_of(Path(out).suffix)
+    is_other = wished in CAN_BE_ASKED_FOR and wished != format_of(picture_suffix) and not Path(out).is_dir()
+    return wished if is_other else "same"
+
+
+def result_suffix(original_suffix: str, output_format: str) -> str:
+    """The suffix that a result has, by its original's and the format asked for."""
+    fits = output_format == "same" or original_suffix.lower() in PICTURE_SUFFIXES[output_format]
+    return original_suffix if fits else PICTURE_SUFFIXES[output_format][0]
+
+
+def result_names(names: Sequence[str], output_format: str) -> list[str]:
+    """Where results of pictures of these names go, as far as names tell."""
+    paths = [PurePosixPath(name) for name in names]
+    return [
+        str(path.with_suffix(result_suffix(path.suffix, output_format))) if format_of(path.suffix) else str(path)
+        for path in paths
+    ]
+
+
 def same_format(suffix: str, other: str) -> bool:
     """Whether two suffixes stand for the same picture format; one that is unknown may stand for any."""
-    kind = next((kind for kind in PICTURE_KINDS if other.lower() in kind), None)
-    return kind is None or suffix.lower() in kind
+    return format_of(other) in ("", format_of(suffix))
 
 
 def check_picture_format(output: Output, result_path: str) -> None:
@@ -100,4 +142,4 @@ def check_picture_format(output: Output, result_path: str) -> None:
 
 
 def _wrong_format(path: Path, suffix: str) -> str:
-    return f"The result keeps its original's format, {suffix}: {path.name} should end so."
+    return f"The result is a {suffix} file: {path.name} should end so."

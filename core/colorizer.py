@@ -1,44 +1,23 @@
-"""The Colorizer: gray scans in, color pictures out. Knows nothing of files, jobs or queues."""
+"""The Colorizer: gray scans in, color pages out. Knows nothing of files, jobs or queues."""
 
-import threading
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from functools import cached_property
 
 import numpy as np
-import torch
-from torch import nn
+from numpy.typing import NDArray
 
-from core.checkpoints import load_generator, read_metadata
-from core.errors import SetupError
-from core.imaging import lab
+from core.errors import CheckpointError
 from core.imaging.arrays import Floats, Samples
+from core.imaging.merging import Bounds, LightnessError, Merger, luminance_bounds, nearest_levels, srgb_bounds
 from core.imaging.orientation import stored, upright
 from core.imaging.scan import Page, Scan
-from core.imaging.upsampling import shrink_lightness, upsample_ab
+from core.imaging.tone import SRGB
+from core.imaging.upsampling import SmallChroma, shrink_lightness
+from core.runtimes.protocol import Runtime
 
 STRIDE = 32
 MAX_ASPECT = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Colorized:
-    """A scan's result.
-
-    Args:
-        pages: for each page of the scan, uint8 or uint16 (H, W, 3), as stored as the original.
-        mean_chroma: mean of the predicted CIELAB chroma over all pages, 0 for gray.
-    """
-
-    pages: tuple[Samples, ...]
-    mean_chroma: float
-
-    @property
-    def rgb(self) -> Samples:
-        """The first page, for previews."""
-        return self.pages[0]
 
 
 def network_size(height: int, width: int, edge_px: int) -> tuple[int, int]:
@@ -53,88 +32,142 @@ def network_size(height: int, width: int, edge_px: int) -> tuple[int, int]:
     return rows, columns
 
 
-class Colorizer:
-    """A loaded generator and what it takes to apply it. Calls from several threads take turns at the network.
+class ColorizedPage:
+    """A page's colors, computed band by band while they are read, so that they need not lie in memory as a whole.
 
     Args:
-        generator: maps L/50-1 (N, 1, H, W) to ab/110 (N, 2, H, W); already on the device.
-        version: of its weights.
-        device: "cpu" or "cuda".
-        network_edge_px: short side of what the network sees, in pixels.
+        page: the original.
+        chroma: of its small copy, as the page is stored.
+        mean_chroma: mean of the chroma that the network predicted, before any saturation; 0 for gray.
     """
 
-    def __init__(self, generator: nn.Module, version: str, device: str, network_edge_px: int) -> None:
+    def __init__(self, page: Page, chroma: SmallChroma, mean_chroma: float) -> None:
+        self.height, self.width, self.bit_depth = page.height, page.width, page.bit_depth
+        self.mean_chroma = mean_chroma
+        self.lightness_error = LightnessError()
+        self._page = page
+        self._chroma = chroma
+
+    def bands(self) -> Iterator[Samples]:
+        """See ColorPage. Once it is read to its end, `lightness_error` tells of the whole page."""
+        merger = Merger(self.height, self.width, self._chroma, self.bit_depth, self._bounds)
+        self.lightness_error = merger.error
+        for rows in self._page.bands():
+            lightness = self._page.lightness_rows(rows)
+            yield merger.merge(rows, lightness, self._levels(rows, lightness))
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        gray_with_profile = self._page.samples.ndim == 2 and self._page.tone is not SRGB and self.bit_depth == 8
+        return luminance_bounds(self._page.tone.lightness_table(8)) if gray_with_profile else srgb_bounds()
+
+    def _levels(self, rows: slice, lightness: Floats) -> NDArray[np.uint8] | None:
+        """The gray levels that 8-bit results must lead back to: the original's own, or the nearest to its lightness."""
+        if self.bit_depth == 16:
+            return None
+        if self._page.samples.ndim == 2:
+            return self._page.samples[rows]  # type: ignore[return-value]  # 8 bits are uint8
+        return nearest_levels(lightness)
+
+
+class KeptPage:
+    """A page of a scan that is left as it is, in sRGB."""
+
+    def __init__(self, page: Page) -> None:
+        self.height, self.width, self.bit_depth = page.height, page.width, page.bit_depth
+        self._page = page
+
+    def bands(self) -> Iterator[Samples]:
+        """See ColorPage."""
+        for rows in self._page.bands():
+            samples = self._page.tone.srgb(self._page.samples[rows])
+            yield samples if samples.ndim == 3 else np.repeat(samples[..., None], 3, axis=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Colorized:
+    """A scan's result.
+
+    Args:
+        pages: one for each page of the scan, as stored as the original.
+    """
+
+    pages: tuple[ColorizedPage | KeptPage, ...]
+
+    @property
+    def mean_chroma(self) -> float:
+        """Mean of the predicted CIELAB chroma over all colorized pages, 0 for gray."""
+        sizes = [page.height * page.width for page in self._colorized]
+        return float(np.average([page.mean_chroma for page in self._colorized], weights=sizes))
+
+    @property
+    def lightness_error(self) -> LightnessError:
+        """How far the pages' lightness lies from the original's, over all that were colorized and read to their end."""
+        errors = [page.lightness_error for page in self._colorized]
+        largest = max(error.largest for error in errors)
+        return LightnessError(sum(e.pixels for e in errors), sum(e.total for e in errors), largest)
+
+    @property
+    def _colorized(self) -> list[ColorizedPage]:
+        return [page for page in self.pages if isinstance(page, ColorizedPage)]
+
+
+class Colorizer:
+    """A loaded model and what it takes to apply it. May be used by several threads at once.
+
+    Args:
+        runtime: computes the network.
+        version: of its weights.
+        network_edge_px: short side of what the network sees, in pixels, where nothing else is asked for.
+    """
+
+    def __init__(self, runtime: Runtime, version: str, network_edge_px: int) -> None:
+        self.runtime = runtime
         self.version = version
-        self.device = device
         self.network_edge_px = network_edge_px
-        self._generator = generator.to(device).to(memory_format=torch.channels_last)
-        self._half = _computes_bfloat16(device)
-        # DynamicUnet keeps activations in forward hooks, so two threads inside it would mix up their pictures.
-        self._lock = threading.Lock()
 
-    @classmethod
-    def load(
-        cls, models_dir: Path, device: Literal["auto", "cpu", "cuda"] = "auto", network_edge_px: int = 256
-    ) -> "Colorizer":
-        """Load the weights in models_dir.
-
-        Raises:
-            CheckpointError: as checkpoints.load_generator says.
-            SetupError: no_cuda, when "cuda" is asked for and there is none.
-        """
-        has_cuda = device != "cpu" and torch.cuda.is_available()
-        if device == "cuda" and not has_cuda:
-            raise SetupError("no_cuda", "No CUDA device is usable here; set GRAY2HUE_DEVICE to cpu or auto.")
-        version = read_metadata(models_dir).version
-        return cls(load_generator(models_dir), version, "cuda" if has_cuda else "cpu", network_edge_px)
-
-    def predict_ab(self, lightness: Sequence[Floats]) -> list[Floats]:
-        """Chroma of upright pictures.
+    def colorize(
+        self,
+        scan: Scan,
+        saturation: float = 1.0,
+        network_edge_px: int | None = None,
+        wanted: Sequence[bool] | None = None,
+    ) -> Colorized:
+        """Color for the pages of a scan, at full size, the original's lightness kept.
 
         Each picture goes through the network alone, so that its result does not depend on its neighbors.
 
         Args:
-            lightness: float32 (h, w) in 0..100 each, of sizes that network_size gives.
+            scan: what codec.decode gave.
+            saturation: factor on the predicted chroma, 0 and up.
+            network_edge_px: short side of what the network sees, in pixels; None for the usual one.
+            wanted: for each page, whether it is to be colorized, at least one; None for all.
 
-        Returns:
-            CIELAB a and b, float32 (h, w, 2) each.
+        Raises:
+            CheckpointError: bad_prediction, the model gave no numbers.
         """
-        with self._lock, torch.inference_mode():
-            return [self._predict(plane) for plane in lightness]
+        edge_px = network_edge_px or self.network_edge_px
+        chosen = zip(scan.pages, wanted or [True] * len(scan.pages), strict=True)
+        return Colorized(
+            tuple(self._colorize_page(page, saturation, edge_px) if wish else KeptPage(page) for page, wish in chosen)
+        )
 
-    def _predict(self, plane: Floats) -> Floats:
-        batch = torch.from_numpy(np.ascontiguousarray(plane))[None, None] / 50 - 1
-        batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
-        with ExitStack() as modes:
-            modes.enter_context(torch.autocast(self.device, torch.bfloat16, enabled=self._half))
-            modes.enter_context(torch.backends.cudnn.flags(benchmark=False, deterministic=True))
-            output: torch.Tensor = self._generator(batch)
-        ab = output.as_subclass(torch.Tensor)[0].float().mul(110).permute(1, 2, 0)
-        return np.ascontiguousarray(ab.cpu().numpy())
+    def _colorize_page(self, page: Page, saturation: float, edge_px: int) -> ColorizedPage:
+        lightness, ab = self.predict(page, edge_px)
+        mean_chroma = float(np.hypot(ab[..., 0], ab[..., 1]).mean())
+        return ColorizedPage(page, SmallChroma.of(lightness, ab * np.float32(saturation)), mean_chroma)
 
-    def colorize(self, scan: Scan) -> Colorized:
-        """Color for every page of a scan, at full size, the original's lightness kept."""
-        results = [self._colorize_page(page) for page in scan.pages]
-        chroma = float(np.average([mean for _, mean in results], weights=[page.samples.size for page in scan.pages]))
-        return Colorized(tuple(rgb for rgb, _ in results), chroma)
+    def predict(self, page: Page, edge_px: int) -> tuple[Floats, Floats]:
+        """Lightness, float32 (h, w), and predicted chroma, float32 (h, w, 2), of a small copy, both as stored.
 
-    def _colorize_page(self, page: Page) -> tuple[Samples, float]:
-        ab = self._chroma_of(page)
-        rgb: Samples = np.empty((page.height, page.width, 3), page.samples.dtype)
-        for rows, band in upsample_ab(ab, page):
-            rgb[rows] = lab.merge(page.lightness_rows(rows), band, page.bit_depth)
-        return rgb, float(np.hypot(ab[..., 0], ab[..., 1]).mean())
+        The network sees the copy upright.
 
-    def _chroma_of(self, page: Page) -> Floats:
-        """Chroma of a small copy of a page, as it is stored; the network sees the copy upright."""
-        rows, columns = network_size(page.height, page.width, self.network_edge_px)
-        small = upright(shrink_lightness(page, rows, columns), page.metadata.orientation)
-        return stored(self.predict_ab([small])[0], page.metadata.orientation)
-
-
-def _computes_bfloat16(device: str) -> bool:
-    """Whether bfloat16 is computed by the device itself; where it is not, it would be slower than float32."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+        Raises:
+            CheckpointError: bad_prediction, the model gave no numbers.
+        """
+        orientation = page.metadata.orientation
+        small = shrink_lightness(page, *network_size(page.height, page.width, edge_px))
+        ab = self.runtime.predict(np.ascontiguousarray(upright(small, orientation)))
+        if not np.isfinite(ab).all():
+            raise CheckpointError("bad_prediction", f"Model {self.version} gave no numbers for this picture.")
+        return small, stored(ab, orientation)

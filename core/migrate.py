@@ -4,13 +4,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import registry
 from core.accounts import ensure_admin
 from core.checkpoints import read_metadata
 from core.database import Database
-from core.errors import CheckpointError
 from core.records import ModelVersion
 from core.settings import SOURCE_ROOT, Settings
 
@@ -30,24 +30,23 @@ def migrate(settings: Settings) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     with database.write() as session:
-        register_shipped_model(session, settings.models_dir)
+        register_shipped_model(session, settings.models_dir, settings.imported_models_dir)
         ensure_admin(session)
     database.dispose()
 
 
-def register_shipped_model(session: Session, models_dir: Path) -> ModelVersion:
-    """Record the weights in `models_dir`, and make them the ones in use if they are new or none is.
+def register_shipped_model(session: Session, models_dir: Path, imported_dir: Path) -> ModelVersion:
+    """Record the weights in `models_dir`, and make them the active ones if they are new or nothing is.
+
+    New ones do not take the place of a version that an admin imported and chose.
 
     Raises:
         CheckpointError: `version_reused`, when other weights are known under the same version.
     """
     shipped = read_metadata(models_dir)
-    known = session.get(ModelVersion, shipped.version)
-    if known is not None and known.sha256 != shipped.sha256:
-        raise CheckpointError("version_reused", f"Model version {shipped.version} is known with another SHA-256.")
-    if known is None:
-        session.execute(update(ModelVersion).values(active=False))
-        known = ModelVersion(version=shipped.version, name=shipped.name, sha256=shipped.sha256, active=True)
-        session.add(known)
-        session.flush()
-    return known
+    is_new = session.get(ModelVersion, shipped.version) is None
+    registered = registry.register(session, shipped.version, shipped.name, shipped.sha256)
+    active = session.scalar(select(ModelVersion).where(ModelVersion.active))
+    if active is None or (is_new and not (imported_dir / active.version).is_dir()):
+        registry.activate(session, registered)
+    return registered

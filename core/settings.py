@@ -48,7 +48,8 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=250_000_000, ge=1)
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    network_edge_px: int = Field(default=256, ge=64, le=1024)
+    runtime: Literal["auto", "openvino", "torch"] = "auto"
+    photo_memory_bytes: int = Field(default=2**30, ge=1)
     preview_edge_px: int = Field(default=1600, ge=64)
     thumbnail_edge_px: int = Field(default=480, ge=32)
 
@@ -77,6 +78,16 @@ class Settings(BaseSettings):
     def incoming_dir(self) -> Path:
         """Uploads on their way in, on the same file system as the storage folder."""
         return self.storage_dir / ".incoming"
+
+    @property
+    def imported_models_dir(self) -> Path:
+        """Imported model versions, a folder each; every machine that colorizes must see them."""
+        return self.data_dir / "models"
+
+    @property
+    def runtimes_dir(self) -> Path:
+        """Models converted for this machine's runtime; may be deleted, and is then made anew."""
+        return self.data_dir / "runtimes"
 
     @property
     def run_dir(self) -> Path:

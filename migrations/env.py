@@ -7,13 +7,17 @@ from sqlalchemy import Connection
 
 from core.database import Database
 from core.records import Base
-from core.records.base import UtcDateTime
+from core.records.base import OptionsJson, UtcDateTime
 from core.settings import Settings
 
 
 def render_item(kind: str, item: object, _autogen_context: object) -> str | Literal[False]:
-    """Write our time type as the plain one beneath it, so that a migration stays true when the code moves on."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
+    """Write our types as the plain ones beneath them, so that a migration stays true when the code moves on."""
+    if kind != "type":
+        return False
+    if isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    return "sa.JSON()" if isinstance(item, OptionsJson) else False
 
 
 def run(connection: Connection) -> None:

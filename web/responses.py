@@ -14,7 +14,18 @@ from werkzeug.wsgi import FileWrapper
 from core.storage import Storage
 
 PIECE_BYTES = 256 * 1024
-IMAGE_MEDIA_TYPES = frozenset({"image/jpeg", "image/png", "image/tiff"})
+IMAGE_MEDIA_TYPES = frozenset(
+    {
+        "image/avif",
+        "image/bmp",
+        "image/heic",
+        "image/jp2",
+        "image/jpeg",
+        "image/png",
+        "image/tiff",
+        "image/webp",
+    }
+)
 REVALIDATED = "private, no-cache"
 KEPT = "private, max-age=31536000, immutable"
 

@@ -23,12 +23,14 @@ def job_json(job: Job, progress: JobProgress) -> Json:
         "code": job.code,
         "message": job.message,
         "model_version": job.model_version,
+        "options": job.options.model_dump(mode="json"),
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
         "unpacking": progress.unpacking,
-        "counts": {str(state): count for state, count in progress.counts.items()},
-        "total": progress.total,
+        "counts": {str(state): count for state, count in progress.counts.by_state.items()},
+        "total": progress.counts.total,
+        "warned": progress.counts.warned,
         "rate_per_s": None if progress.rate is None else round(progress.rate, 3),
         "eta_s": None if progress.eta_s is None else round(progress.eta_s, 1),
         "links": {
@@ -42,13 +44,13 @@ def job_json(job: Job, progress: JobProgress) -> Json:
 
 
 def jobs_json(session: Session, listed: Sequence[Job]) -> list[Json]:
-    """Several jobs; those that are over or have not begun are counted in one query."""
-    counts = jobs.progress_of_jobs(session, [job.id for job in listed if job.state != JobState.RUNNING])
+    """Several jobs; those that are over or have not begun are counted together."""
+    counts = jobs.count_photos(session, [job.id for job in listed if job.state != JobState.RUNNING])
     serialized = []
     for job in listed:
         if job.id in counts:
             unpacking = job.ingested_at is None and job.state not in FINAL_JOB_STATES | {JobState.CANCELING}
-            progress = JobProgress(counts[job.id], sum(counts[job.id].values()), unpacking, None, None)
+            progress = JobProgress(counts[job.id], unpacking)
         else:
             progress = jobs.measure_progress(session, job)
         serialized.append(job_json(job, progress))
@@ -72,8 +74,15 @@ def photo_json(photo: Photo) -> Json:
         "result_path": photo.result_path,
         "result_size_bytes": photo.result_size_bytes,
         "result_sha256": photo.result_sha256,
+        "result_media_type": photo.result_media_type,
         "model_version": photo.model_version,
+        "runtime": photo.runtime,
         "seconds": photo.seconds,
+        "warning": photo.warning,
+        "losses": photo.losses,
+        "lightness_error_mean": photo.lightness_error_mean,
+        "lightness_error_max": photo.lightness_error_max,
+        "mean_chroma": photo.mean_chroma,
         "finished_at": _time(photo.finished_at),
         "links": _photo_links(photo),
     }

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings) -> Celery:
     """A Celery application with the tasks registered.
 
-    Each pool child opens its own connections and, where the worker takes chunks to colorize, loads the model once,
-    before its first task.
+    Each pool child opens its own connections and, where the worker takes chunks to colorize, loads the
+    active model before its first task.
     """
     app = Celery("gray2hue")
     app.conf.update(celery_config(settings.broker_url, settings.ingest_time_limit_s))

@@ -1,21 +1,27 @@
-"""What one pool child holds from its birth to its end: connections, and the model, loaded once."""
+"""What one pool child holds from its birth to its end: connections, and the models it colorizes with."""
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from importlib.metadata import PackageNotFoundError, version
 
+from sqlalchemy.exc import DatabaseError
+
+from core import registry
 from core.archives import ArchiveLimits
+from core.checkpoints import find_model, read_metadata
+from core.colorizer import Colorizer
 from core.database import Database
-from core.errors import SetupError
+from core.engine import Engine, MemoryGate, photo_threads
+from core.errors import CheckpointError, SetupError
 from core.imaging.codec import ImageLimits
 from core.jobs import JobLimits
 from core.queue import COLORIZE_QUEUE, Queue
+from core.runtimes import choose_runtime
 from core.settings import Settings
 from core.storage import LocalStorage
+from worker.colorizers import Colorizers
 from worker.handlers import Context, IntakeLimits, PreviewSizes
-
-if TYPE_CHECKING:
-    from core.colorizer import Colorizer
+from worker.handlers.colorize import Workshop
 
 
 class WorkerProcess:
@@ -24,20 +30,24 @@ class WorkerProcess:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._context: Context | None = None
-        self._colorizer: Colorizer | None = None
+        self._colorizers: Colorizers | None = None
+        self._workshop: Workshop | None = None
 
     def start(self, consumes: set[str]) -> None:
-        """Open connections of its own; load the model if the worker takes chunks to colorize."""
+        """Open connections of its own; load the active model if the worker takes chunks to colorize.
+
+        Runtimes are loaded in the child alone: CUDA does not survive a fork, nor do an engine's threads.
+        """
         self._context = open_context(self._settings)
         if COLORIZE_QUEUE in consumes:
-            # Torch is loaded in the child alone: CUDA does not survive a fork.
-            from core.colorizer import Colorizer
-
-            settings = self._settings
-            self._colorizer = Colorizer.load(settings.models_dir, settings.device, settings.network_edge_px)
+            self._colorizers = Colorizers(self._load)
+            active = self._colorizers.get(self._active_version())
+            self._workshop = Workshop(open_engine(self._settings), self._colorizers, photo_threads(active))
 
     def stop(self) -> None:
-        """Close the connections."""
+        """Free the models and close the connections."""
+        if self._colorizers is not None:
+            self._colorizers.close()
         if self._context is not None:
             self._context.database.dispose()
 
@@ -49,11 +59,38 @@ class WorkerProcess:
         return self._context
 
     @property
-    def colorizer(self) -> "Colorizer":
-        """The loaded model; SetupError (`no_model_loaded`) where the worker was not started to colorize."""
-        if self._colorizer is None:
+    def workshop(self) -> Workshop:
+        """Engine and models; SetupError (`no_model_loaded`) where the worker was not started to colorize."""
+        if self._workshop is None:
             raise SetupError("no_model_loaded", "This worker does not consume the colorize queue and holds no model.")
-        return self._colorizer
+        return self._workshop
+
+    def _load(self, version: str) -> Colorizer:
+        settings = self._settings
+        folder = find_model(version, settings.models_dir, settings.imported_models_dir)
+        runtime = choose_runtime(folder, settings.runtimes_dir, settings.device, settings.runtime)
+        return Colorizer(runtime, version, read_metadata(folder).network_edge_px)
+
+    def _active_version(self) -> str:
+        """The version that new jobs get, or the shipped one while the database cannot tell."""
+        try:
+            with self.context.database.read() as session:
+                return registry.active_version(session).version
+        except (CheckpointError, DatabaseError):
+            return read_metadata(self._settings.models_dir).version
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine for photographs, from settings."""
+    limits = ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_entry_bytes)
+    return Engine(limits, MemoryGate(settings.photo_memory_bytes), _software(), settings.preview_edge_px)
+
+
+def _software() -> str:
+    try:
+        return f"Gray2Hue {version('gray2hue')}"
+    except PackageNotFoundError:
+        return "Gray2Hue"
 
 
 def open_context(settings: Settings) -> Context:

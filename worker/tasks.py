@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def register_tasks(app: Celery, process: "WorkerProcess", chunk_time_limit_s: int) -> None:
-    """Give the application its tasks; `process` brings the connections and the model."""
+    """Give the application its tasks; `process` brings the connections and the models."""
 
     @app.task(name=INGEST)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ingest(job_id: str) -> None:
@@ -20,7 +20,7 @@ def register_tasks(app: Celery, process: "WorkerProcess", chunk_time_limit_s: in
 
     @app.task(name=COLORIZE_CHUNK, time_limit=chunk_time_limit_s)  # type: ignore[untyped-decorator]  # as above
     def colorize_chunk(job_id: str, number: int) -> None:
-        handlers.colorize_chunk(process.context, process.colorizer, job_id, number)
+        handlers.colorize_chunk(process.context, process.workshop, job_id, number)
 
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator]  # as above
     def sweep() -> None:

@@ -11,15 +11,26 @@ manifests.py   manifest.csv and manifest.jsonl
 """
 
 from core.archives.kinds import ArchiveKind, archive_kind, walk
-from core.archives.manifests import MANIFEST_FIELDS, ManifestRow, manifest_csv, manifest_jsonl
+from core.archives.manifests import (
+    MANIFEST_FIELDS,
+    NO_RESULT,
+    ORIGINAL_FIELDS,
+    ManifestRow,
+    ManifestValue,
+    manifest_csv,
+    manifest_jsonl,
+)
 from core.archives.members import ArchiveLimits, Member, is_system_file
 from core.archives.results import ResultEntry, path_key, stream_zip, taken_keys, unique_result_path
 
 __all__ = [
     "MANIFEST_FIELDS",
+    "NO_RESULT",
+    "ORIGINAL_FIELDS",
     "ArchiveKind",
     "ArchiveLimits",
     "ManifestRow",
+    "ManifestValue",
     "Member",
     "ResultEntry",
     "archive_kind",

@@ -3,10 +3,28 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-ManifestRow = Mapping[str, str | int | float | None]
+ManifestValue = str | int | float | Sequence[str] | Mapping[str, Any] | None
+ManifestRow = Mapping[str, ManifestValue]
 """One photograph; a field that is missing or None is empty in the CSV and null in the JSON."""
+
+ORIGINAL_FIELDS = ("path", "state", "code", "message", "size_bytes", "sha256")
+NO_RESULT: Mapping[str, ManifestValue] = {
+    "result_path": "",
+    "result_size_bytes": None,
+    "result_sha256": "",
+    "model_version": "",
+    "seconds": None,
+    "warning": "",
+    "losses": (),
+    "lightness_error_mean": None,
+    "lightness_error_max": None,
+    "mean_chroma": None,
+    "runtime": "",
+}
+"""What a row says of a result, where there is none."""
 
 MANIFEST_FIELDS = (
     "path",
@@ -20,7 +38,15 @@ MANIFEST_FIELDS = (
     "result_sha256",
     "model_version",
     "seconds",
+    "warning",
+    "losses",
+    "lightness_error_mean",
+    "lightness_error_max",
+    "mean_chroma",
+    "runtime",
+    "options",
 )
+"""In their order in the CSV. The first eleven stand since the first version; new ones come at the end."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 CHUNK_CHARACTERS = 64 * 1024
 
@@ -56,8 +82,12 @@ def manifest_jsonl(rows: Iterable[ManifestRow]) -> Iterator[bytes]:
         yield flush(text)
 
 
-def spreadsheet_cell(value: str | int | float | None) -> str | int | float | None:
-    """Return a value as a cell that no spreadsheet runs as a formula."""
+def spreadsheet_cell(value: ManifestValue) -> str | int | float | None:
+    """Return a value as a cell that no spreadsheet runs as a formula: a list in one line, an object as its JSON."""
+    if isinstance(value, Mapping):
+        value = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        value = "; ".join(value)
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 

@@ -1,34 +1,77 @@
 """Photographs from bytes and back: what every caller uses, whatever the file format."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
+import numpy as np
 from PIL import Image
 
 from core.errors import ImageError
-from core.imaging import jpeg, png, tiff
+from core.imaging import avif, bmp, heic, jpeg, jpeg2000, png, tiff, webp
 from core.imaging.arrays import Samples
 from core.imaging.kinds import HEADER_BYTES, IMAGE_SUFFIXES, accepted_format, known_kind
+from core.imaging.output import ColorPage, Output
 from core.imaging.scan import Format, ImageLimits, Page, Probe, Scan
+from core.options import OutputFormat
 
-__all__ = ["IMAGE_SUFFIXES", "Format", "ImageLimits", "Page", "Probe", "Scan", "decode", "encode", "probe"]
+__all__ = [
+    "IMAGE_SUFFIXES", "WANTED", "Format", "ImageLimits", "Page", "Probe", "Scan", "decode", "encode", "probe",
+    "result_format",
+]  # fmt: skip
 
 # Our own limit is checked from the header before Pillow sees a file; its warning past 89 megapixels would be noise.
 Image.MAX_IMAGE_PIXELS = None
 
+WANTED: dict[OutputFormat, Format | None] = {
+    "same": None,
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "tiff": "TIFF",
+    "webp": "WebP",
+    "jpeg2000": "JPEG 2000",
+    "avif": "AVIF",
+}
+"""The format that a job's option output_format asks for; None for the original's."""
+_EIGHT_BITS_ONLY: frozenset[Format] = frozenset({"JPEG", "WebP", "BMP"})
+_WITHOUT_ALPHA: frozenset[Format] = frozenset({"JPEG"})
+_OF_SEVERAL_PAGES: frozenset[Format] = frozenset({"TIFF"})
 
-class _FormatModule(Protocol):
+
+class _Reader(Protocol):
     """What the module of a file format offers."""
 
     def probe(self, stream: BinaryIO, limits: ImageLimits) -> Probe: ...
 
     def decode(self, stream: BinaryIO, limits: ImageLimits) -> Scan: ...
 
-    def encode(self, pages: Sequence[Samples], scan: Scan) -> bytes: ...
+
+class _Writer(Protocol):
+    """What the module of a file format offers where results can have that format."""
+
+    def encode(self, pages: Sequence[ColorPage], scan: Scan, output: Output, stream: BinaryIO) -> tuple[str, ...]: ...
 
 
-_MODULES: dict[Format, _FormatModule] = {"JPEG": jpeg, "PNG": png, "TIFF": tiff}
+_WRITERS: dict[Format, _Writer] = {
+    "JPEG": jpeg,
+    "PNG": png,
+    "TIFF": tiff,
+    "WebP": webp,
+    "JPEG 2000": jpeg2000,
+    "BMP": bmp,
+    "AVIF": avif,
+}
+_READERS: dict[Format, _Reader] = {
+    "JPEG": jpeg,
+    "PNG": png,
+    "TIFF": tiff,
+    "WebP": webp,
+    "JPEG 2000": jpeg2000,
+    "BMP": bmp,
+    "AVIF": avif,
+    "HEIC": heic,
+}
 
 
 def probe(stream: BinaryIO, limits: ImageLimits) -> Probe | None:
@@ -47,7 +90,7 @@ def probe(stream: BinaryIO, limits: ImageLimits) -> Probe | None:
     """
     try:
         file_format = _recognize(stream, limits)
-        return None if file_format is None else _MODULES[file_format].probe(stream, limits)
+        return None if file_format is None else _READERS[file_format].probe(stream, limits)
     finally:
         stream.seek(0)
 
@@ -66,7 +109,7 @@ def decode(stream: BinaryIO, limits: ImageLimits) -> Scan:
         file_format = _recognize(stream, limits)
         if file_format is None:
             raise ImageError("unsupported_format", "The file is no image of a known kind.")
-        return _MODULES[file_format].decode(stream, limits)
+        return _READERS[file_format].decode(stream, limits)
     except OSError as error:
         raise _damage(error) from error
     finally:
@@ -95,21 +138,75 @@ def _recognize(stream: BinaryIO, limits: ImageLimits) -> Format | None:
     return accepted
 
 
-def encode(pages: Sequence[Samples], scan: Scan) -> bytes:
-    """Encode results in the original's format, with its bit depth, alpha, stored orientation and metadata.
-
-    JPEG is written with quality 95 and 4:4:4, TIFF with deflate. An ICC profile stays if it describes RGB; any other
-    is replaced by sRGB.
+def result_format(original: Format, wanted: Format | None, pages: int = 1) -> Format:
+    """The format that a result gets.
 
     Args:
-        pages: for each of the scan's pages, uint8 or uint16 (H, W, 3) of the same size and depth.
+        original: the scan's format.
+        wanted: the format asked for; None for the original's. One that is only read here (HEIC) becomes JPEG.
+        pages: pictures in the scan; several stay together in a TIFF, whatever is asked for.
+    """
+    if pages > 1 and original in _OF_SEVERAL_PAGES:
+        return original
+    target = wanted or original
+    return target if target in _WRITERS else "JPEG"
+
+
+def encode(pages: Sequence[ColorPage], scan: Scan, output: Output, stream: BinaryIO) -> tuple[str, ...]:
+    """Write results in the format that result_format tells, tagged as sRGB, with the scan's alpha and metadata.
+
+    Args:
+        pages: for each of the scan's pages one of the same size and depth.
         scan: what decode gave.
+        output: format, quality and label.
+        stream: empty, seekable and readable; a file for large scans, since rows are written as they come.
+
+    Returns:
+        What the result lacks of the scan, in words for a person, beyond scan.losses.
 
     Raises:
         ValueError: when pages and scan do not belong together.
     """
-    expected = [((page.height, page.width, 3), page.samples.dtype) for page in scan.pages]
-    given = [(pixels.shape, pixels.dtype) for pixels in pages]
+    expected = [(page.height, page.width, page.bit_depth) for page in scan.pages]
+    given = [(page.height, page.width, page.bit_depth) for page in pages]
     if given != expected:
         raise ValueError(f"the scan needs {expected[:3]}, but was given {given[:3]}")
-    return _MODULES[scan.format].encode(pages, scan)
+    target = result_format(scan.format, output.format, len(pages))
+    losses = list(_format_losses(output.format or scan.format, target, len(pages)))
+    if target != scan.format:
+        losses.extend(loss for page in scan.pages for loss in page.metadata.unportable)
+    if target in _EIGHT_BITS_ONLY and scan.bit_depth == 16:
+        pages = [_EightBitPage(page) for page in pages]
+        losses.append(f"the finer half of 16 bits, since {target} holds 8")
+    if target in _WITHOUT_ALPHA and scan.alpha is not None:
+        scan = replace(scan, pages=tuple(replace(page, alpha=None) for page in scan.pages))
+        losses.append(f"transparency, which {target} cannot hold")
+    losses.extend(_WRITERS[target].encode(pages, scan, output, stream))
+    return tuple(dict.fromkeys(losses))
+
+
+def _format_losses(wanted: Format, target: Format, pages: int) -> tuple[str, ...]:
+    if wanted == target:
+        return ()
+    reason = "which cannot hold several pages" if pages > 1 else "which is not written here"
+    return (f"the format {wanted}, {reason} (the result is a {target})",)
+
+
+@dataclass(frozen=True, eq=False)
+class _EightBitPage:
+    """A page of 16 bits, rounded to 8."""
+
+    page: ColorPage
+    bit_depth: int = 8
+
+    @property
+    def height(self) -> int:
+        return self.page.height
+
+    @property
+    def width(self) -> int:
+        return self.page.width
+
+    def bands(self) -> Iterator[Samples]:
+        for band in self.page.bands():
+            yield ((band.astype(np.uint32) + 128) // 257).astype(np.uint8)

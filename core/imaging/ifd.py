@@ -4,6 +4,7 @@ Values are never interpreted here, so that whatever a catalogue has put into a t
 Source: TIFF 6.0 section 2, BigTIFF, EXIF 2.32 section 4.6.
 """
 
+import io
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -142,7 +143,7 @@ def read_ifd(stream: BinaryIO, layout: Layout, offset: int, depth: int = 0) -> D
     for raw in rows:
         entry = _read_entry(stream, layout, raw, depth)
         if entry is None:
-            unreadable.append(int(struct.unpack_from(layout.order + "H", raw)[0]))
+            unreadable.append(_number_of(raw, layout))
         else:
             entries.append(entry)
     return Directory(tuple(entries), tuple(unreadable), next_offset)
@@ -151,7 +152,7 @@ def read_ifd(stream: BinaryIO, layout: Layout, offset: int, depth: int = 0) -> D
 def find_value(stream: BinaryIO, layout: Layout, offset: int, tag: int) -> int:
     """Where the value (or its offset) of a tag stands in the directory at an offset."""
     rows, _ = _read_table(stream, layout, offset)
-    number = [struct.unpack_from(layout.order + "H", raw)[0] for raw in rows].index(tag)
+    number = [_number_of(raw, layout) for raw in rows].index(tag)
     head = struct.calcsize(layout.count_code) + 4 + layout.offset_size
     return offset + head + number * (4 + 2 * layout.offset_size)
 
@@ -231,6 +232,40 @@ def serialize(entries: Iterable[Entry], layout: Layout, offset: int) -> bytes:
         table += value
         tail += behind
     return bytes(table + b"\0" * layout.offset_size + tail)
+
+
+def block(entries: Iterable[Entry], order: ByteOrder) -> bytes:
+    """A block of EXIF with one directory, beginning with its TIFF header; the entries' data are in that byte order."""
+    layout = Layout(order)
+    mark = b"II" if order == "<" else b"MM"
+    return mark + struct.pack(order + "HI", 42, 8) + serialize(entries, layout, 8)
+
+
+def amended(block: bytes, entries: Iterable[Entry]) -> bytes:
+    """A block of EXIF or a small TIFF whose first directory has some tags replaced or added; they point nowhere.
+
+    All values stay where they are: a new first directory, and the new values, are put behind the block.
+    Raises IfdError where the block cannot be read.
+    """
+    layout, offset = read_layout(block[:16])
+    rows, next_offset = _read_table(io.BytesIO(block), layout, offset)
+    table = {_number_of(row, layout): row for row in rows}
+    block += b"\0" * (len(block) % 2)
+    tail = b""
+    for entry in entries:
+        value, behind = _place_value(entry, layout, len(block) + len(tail))
+        head = struct.pack(layout.order + "HH", entry.tag, entry.field_type)
+        table[entry.tag] = head + struct.pack(layout.offset_code, entry.count) + value
+        tail += behind + b"\0" * (len(behind) % 2)
+    first = len(block) + len(tail)
+    head_end = 16 if layout.big else 8
+    header = block[: head_end - layout.offset_size] + struct.pack(layout.offset_code, first)
+    directory = struct.pack(layout.count_code, len(table)) + b"".join(table[tag] for tag in sorted(table))
+    return header + block[head_end:] + tail + directory + struct.pack(layout.offset_code, next_offset)
+
+
+def _number_of(row: bytes, layout: Layout) -> int:
+    return int(struct.unpack_from(layout.order + "H", row)[0])
 
 
 def _place_value(entry: Entry, layout: Layout, place: int) -> tuple[bytes, bytes]:

@@ -15,22 +15,18 @@ IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
 HEADER_BYTES = 160
 
 _ACCEPTED: tuple[tuple[bytes, Format], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
+    (rb"\xff\xd8\xff", "JPEG"),
+    (rb"\x89PNG\r\n\x1a\n", "PNG"),
+    (rb"II[*+]\0|MM\0[*+]", "TIFF"),
+    (rb"RIFF....WEBP", "WebP"),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG 2000"),
+    (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
 )
 
 _KNOWN = (
     (rb"GIF8[79]a", "GIF"),
-    (rb"RIFF....WEBP", "WebP"),
-    (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
-    (rb"....ftyp(heic|heix|hevc|hevx|heim|heis|mif1|msf1)", "HEIC"),
-    (rb"....ftypavi[fs]", "AVIF"),
     (rb"....ftypcrx ", "camera raw (CR3)"),
-    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000"),
+    (rb"....ftyp(mif1|msf1|miaf)", "HEIF"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL"),
     (rb"8BPS", "Photoshop"),
     (rb"P[1-7]\s+(#|\d|WIDTH)", "Netpbm"),
@@ -42,18 +38,37 @@ _KNOWN = (
     (rb".{128}DICM", "DICOM"),
     (rb"AT&TFORM", "DjVu"),
 )
-_PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _KNOWN)
+_BRANDS: tuple[tuple[Format, frozenset[bytes]], ...] = (
+    ("AVIF", frozenset({b"avif", b"avis"})),
+    ("HEIC", frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})),
+)
+_ACCEPTED_PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _ACCEPTED)
+_KNOWN_PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _KNOWN)
 
 
 def accepted_format(header: bytes) -> Format | None:
-    """The accepted format that a file's first bytes tell of, if any."""
-    if header[8:10] == b"CR" and header.startswith(b"II*\0"):
+    """The accepted format that a file's first HEADER_BYTES bytes tell of, if any."""
+    if _is_cr2(header):
         return None
-    return next((name for magic, name in _ACCEPTED if header.startswith(magic)), None)
+    found = next((name for pattern, name in _ACCEPTED_PATTERNS if pattern.match(header)), None)
+    return found or _heif_format(header)
+
+
+def _is_cr2(header: bytes) -> bool:
+    return header[8:10] == b"CR" and header.startswith(b"II*\0")
+
+
+def _heif_format(header: bytes) -> Format | None:
+    """AVIF or HEIC by the brands of an ISO base media file, the main one before those that it is compatible with."""
+    if header[4:8] != b"ftyp":
+        return None
+    box = header[8 : int.from_bytes(header[:4])]
+    brands = [box[:4], *(box[i : i + 4] for i in range(8, len(box), 4))]
+    return next((name for brand in brands for name, known in _BRANDS if brand in known), None)
 
 
 def known_kind(header: bytes) -> str | None:
     """The name of a kind of image that is known but not accepted, from the first HEADER_BYTES bytes of a file."""
-    if header[8:10] == b"CR" and header.startswith(b"II*\0"):
+    if _is_cr2(header):
         return "camera raw (CR2)"
-    return next((name for pattern, name in _PATTERNS if pattern.match(header)), None)
+    return next((name for pattern, name in _KNOWN_PATTERNS if pattern.match(header)), None)

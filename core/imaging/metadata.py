@@ -2,7 +2,7 @@
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from PIL import ImageCms
@@ -10,9 +10,27 @@ from PIL import ImageCms
 from core.imaging import ifd
 
 UPRIGHT = 1
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+SHORT, RATIONAL = 3, 5
+INCHES, CENTIMETERS = 2, 3
 LITTLE_ENDIAN = ifd.Layout("<")
-GRAY_PROFILE_LOSS = "the ICC profile, which does not describe RGB (replaced by sRGB)"
+UNREADABLE_EXIF_LOSS = "EXIF, which cannot be read"
 THUMBNAIL_LOSS = "the small preview inside EXIF, which is gray"
+
+
+@dataclass(frozen=True)
+class Portable:
+    """Metadata in the forms that most file formats can hold, for results in another format than the original's.
+
+    Args:
+        exif: a block of EXIF, beginning with its TIFF header ("II*\\0" or "MM\\0*"), without thumbnail; b"" for none.
+        xmp: an XMP packet in UTF-8; b"" for none.
+        iptc: IPTC-IIM records, without any Photoshop wrapping; b"" for none.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    iptc: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -23,21 +41,29 @@ class Metadata:
         orientation: EXIF orientation 1..8; how the stored pixels are to be turned for display.
         icc_profile: the original's ICC profile.
         dpi: pixels per inch across and down, where the file says so.
+        portable: the same metadata in forms that other formats can hold.
+        unportable: what portable lacks of it, in words: losses of results in another format.
         segments: JPEG markers and their payloads.
         chunks: PNG chunk types and their data.
         tags: TIFF tags.
         layout: byte order of the TIFF tags.
         alpha_kind: TIFF's ExtraSamples: 0 unspecified, 1 colors are multiplied by alpha, 2 they are not.
+        compression: TIFF's number of the compression.
+        tile: rows and columns of a tile, where a TIFF has tiles.
     """
 
     orientation: int = UPRIGHT
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
+    portable: Portable = Portable()
+    unportable: tuple[str, ...] = ()
     segments: tuple[tuple[int, bytes], ...] = ()
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     tags: tuple[ifd.Entry, ...] = ()
     layout: ifd.Layout = LITTLE_ENDIAN
     alpha_kind: int = 2
+    compression: int = 0
+    tile: tuple[int, int] | None = None
 
 
 @cache
@@ -49,21 +75,21 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def is_rgb_profile(profile: bytes) -> bool:
-    """Whether an ICC profile describes RGB data (ICC.1 section 7.2.6), so that it may stay on the result."""
-    return len(profile) >= 128 and profile[16:20] == b"RGB "
+def readable_exif(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """A block of EXIF without its thumbnail, or b"" with a loss in words where it cannot be read."""
+    if not exif:
+        return b"", ()
+    try:
+        layout, offset = ifd.read_layout(exif[:16])
+        ifd.read_ifd(io.BytesIO(exif), layout, offset)
+    except ifd.IfdError:
+        return b"", (UNREADABLE_EXIF_LOSS,)
+    return without_thumbnail(exif), ()
 
 
-def result_profile(profile: bytes | None) -> bytes | None:
-    """The profile that the result gets: the original's if it describes RGB, sRGB for any other, none for none."""
-    if profile is None or is_rgb_profile(profile):
-        return profile
-    return srgb_profile()
-
-
-def profile_losses(profile: bytes | None) -> tuple[str, ...]:
-    """What to tell about a profile that cannot stay."""
-    return () if result_profile(profile) is profile else (GRAY_PROFILE_LOSS,)
+def without_exif(metadata: Metadata) -> Metadata:
+    """The same metadata, which in other formats have no EXIF but orientation and resolution."""
+    return replace(metadata, portable=replace(metadata.portable, exif=b""))
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -79,6 +105,41 @@ def orientation_of(entries: tuple[ifd.Entry, ...], layout: ifd.Layout) -> int:
     """The orientation 1..8 among some tags; 1 when there is none."""
     values = [entry.integer(layout.order) for entry in entries if entry.tag == ifd.ORIENTATION]
     return values[0] if values and 1 <= values[0] <= 8 else UPRIGHT
+
+
+def exif_dpi(exif: bytes) -> tuple[float, float] | None:
+    """Pixels per inch across and down that a block of EXIF tells."""
+    try:
+        layout, offset = ifd.read_layout(exif[:16])
+        return dpi_of(ifd.read_ifd(io.BytesIO(exif), layout, offset).entries, layout)
+    except ifd.IfdError:
+        return None
+
+
+def dpi_of(entries: tuple[ifd.Entry, ...], layout: ifd.Layout) -> tuple[float, float] | None:
+    """Pixels per inch across and down among some tags, where they are told in inches or centimeters."""
+    inches = {INCHES: 1.0, CENTIMETERS: 2.54}.get(resolution_unit(entries, layout))
+    ratios = resolution(entries, layout)
+    if inches is None or ratios is None:
+        return None
+    (across, across_by), (down, down_by) = ratios
+    return across / across_by * inches, down / down_by * inches
+
+
+def resolution_unit(entries: tuple[ifd.Entry, ...], layout: ifd.Layout) -> int:
+    """1 for none, 2 for inches (also when unsaid), 3 for centimeters."""
+    units = (entry.integer(layout.order) for entry in entries if entry.tag == RESOLUTION_UNIT)
+    unit = next(units, INCHES)
+    return unit if unit in (1, INCHES, CENTIMETERS) else 1
+
+
+def resolution(entries: tuple[ifd.Entry, ...], layout: ifd.Layout) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Numerator and denominator of the resolution across and down, where both are given."""
+    found = {entry.tag: entry for entry in entries if entry.field_type == RATIONAL}
+    if X_RESOLUTION not in found or Y_RESOLUTION not in found:
+        return None
+    across, down = (struct.unpack_from(layout.order + "II", found[tag].data) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    return ((across[0], across[1]), (down[0], down[1])) if all((*across, *down)) else None
 
 
 def without_thumbnail(exif: bytes) -> bytes:

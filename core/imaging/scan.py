@@ -5,19 +5,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.errors import ImageError
-from core.imaging import lab
 from core.imaging.arrays import Floats, Samples
 from core.imaging.metadata import Metadata
+from core.imaging.tone import SRGB, Tone
 
 __all__ = ["Format", "ImageLimits", "Page", "Probe", "Samples", "Scan"]
 
-Format = Literal["JPEG", "PNG", "TIFF"]
+Format = Literal["JPEG", "PNG", "TIFF", "WebP", "JPEG 2000", "BMP", "AVIF", "HEIC"]
 
-MEDIA_TYPES: dict[Format, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff"}
+MEDIA_TYPES: dict[Format, str] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "TIFF": "image/tiff",
+    "WebP": "image/webp",
+    "JPEG 2000": "image/jp2",
+    "BMP": "image/bmp",
+    "AVIF": "image/avif",
+    "HEIC": "image/heic",
+}
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
     "TIFF": (".tif", ".tiff"),
+    "WebP": (".webp",),
+    "JPEG 2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+    "BMP": (".bmp", ".dib"),
+    "AVIF": (".avif",),
+    "HEIC": (".heic", ".heif", ".hif"),
 }
 
 
@@ -54,6 +68,7 @@ class Probe:
         height: stored rows of the first page.
         bit_depth: 8 or 16, of the result's samples (1-bit files come out with 8).
         pages: pictures in the file, 1 for everything but TIFF.
+        pixels: of all pages together.
     """
 
     format: Format
@@ -62,12 +77,17 @@ class Probe:
     width: int
     height: int
     bit_depth: int
-    pages: int = 1
+    pages: int
+    pixels: int
 
     @classmethod
-    def of(cls, file_format: Format, width: int, height: int, bit_depth: int, pages: int = 1) -> "Probe":
-        """Fill in what follows from the format."""
-        return cls(file_format, MEDIA_TYPES[file_format], SUFFIXES[file_format], width, height, bit_depth, pages)
+    def of(
+        cls, file_format: Format, width: int, height: int, bit_depth: int, pages: int = 1, pixels: int | None = None
+    ) -> "Probe":
+        """Fill in what follows from the format; `pixels` where the pages differ in size."""
+        media_type, suffixes = MEDIA_TYPES[file_format], SUFFIXES[file_format]
+        total = pages * width * height if pixels is None else pixels
+        return cls(file_format, media_type, suffixes, width, height, bit_depth, pages, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +95,16 @@ class Page:
     """One picture, with its pixels as they are stored (not turned upright).
 
     Args:
-        samples: uint8 or uint16, (H, W) gray or (H, W, 3) RGB, read as sRGB values.
+        samples: uint8 or uint16, (H, W) gray or (H, W, 3) RGB.
         alpha: of the same type, (H, W), or None.
         metadata: what is carried over to the result.
+        tone: how the samples are to be read: as sRGB, or as the file's ICC profile says.
     """
 
     samples: Samples
     alpha: Samples | None
     metadata: Metadata
+    tone: Tone = SRGB
 
     @property
     def height(self) -> int:
@@ -106,8 +128,7 @@ class Page:
 
     def lightness_rows(self, rows: slice) -> Floats:
         """CIE L of some rows, float32 (rows, W) in 0..100."""
-        samples = self.samples[rows]
-        return lab.lightness_from_gray(samples) if samples.ndim == 2 else lab.lightness_from_rgb(samples)
+        return self.tone.lightness(self.samples[rows])
 
     def bands(self, pixels: int = 1 << 18) -> Iterator[slice]:
         """Slices of whole rows, top to bottom, of about `pixels` pixels each: what is worked on at once."""

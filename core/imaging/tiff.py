@@ -17,7 +17,10 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 from core.errors import ImageError
 from core.imaging import ifd
 from core.imaging.arrays import Samples
+from core.imaging.cmyk import rgb_from_cmyk
 from core.imaging.metadata import Metadata
+from core.imaging.profiles import tone_of
+from core.imaging.samples import looked_up, stretch
 from core.imaging.scan import ImageLimits, Page, Probe, Scan
 from core.imaging.tiff_tags import read_metadata
 from core.imaging.tiff_writer import encode
@@ -32,7 +35,13 @@ COLORS: dict[int, int] = {
     PHOTOMETRIC.MINISBLACK: 1,
     PHOTOMETRIC.PALETTE: 1,
     PHOTOMETRIC.RGB: 3,
+    PHOTOMETRIC.SEPARATED: 4,
 }
+COMPRESSIONS = frozenset(
+    {COMPRESSION.NONE, COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6, COMPRESSION.LZW}
+    | {COMPRESSION.JPEG, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE, COMPRESSION.PACKBITS}
+    | {COMPRESSION.ZSTD, COMPRESSION.WEBP}
+)
 DNG_VERSION = 50706
 SUB_IFDS_LOSS = "the smaller or further pictures that hang on a page (SubIFDs)"
 
@@ -77,7 +86,9 @@ def probe(stream: BinaryIO, limits: ImageLimits) -> Probe:
     """Check the directories. Raises ImageError as codec.probe says."""
     with _opened(stream, limits) as pages:
         first = pages[0]
-        return Probe.of("TIFF", first.imagewidth, first.imagelength, 8 if _bits(first) <= 8 else 16, len(pages))
+        pixels = sum(page.imagewidth * page.imagelength for page in pages)
+        bits = 8 if _bits(first) <= 8 else 16
+        return Probe.of("TIFF", first.imagewidth, first.imagelength, bits, len(pages), pixels)
 
 
 def _check_pages(pages: list[tifffile.TiffPage], limits: ImageLimits, file_bytes: int) -> None:
@@ -101,6 +112,11 @@ def _check_samples(page: tifffile.TiffPage) -> None:
     if alphas not in (0, 1) or (alphas and (bits not in (8, 16) or page.photometric == PHOTOMETRIC.PALETTE)):
         message = f"TIFF with {page.samplesperpixel} samples per pixel of {bits} bits is not accepted."
         raise ImageError("unsupported_format", message)
+    if page.photometric == PHOTOMETRIC.SEPARATED and bits != 8:
+        raise ImageError("unsupported_format", f"TIFF in CMYK of {bits} bits is not accepted; convert it to RGB.")
+    if page.compression not in COMPRESSIONS:
+        name = getattr(page.compression, "name", str(page.compression))
+        raise ImageError("unsupported_format", f"TIFF compressed with {name} is not accepted.")
 
 
 def _check_segments(page: tifffile.TiffPage, file_bytes: int) -> None:
@@ -132,7 +148,7 @@ def _colors(page: tifffile.TiffPage) -> int:
     colors = COLORS.get(page.photometric)
     if colors is None:
         name = getattr(page.photometric, "name", str(page.photometric))
-        raise ImageError("unsupported_format", f"TIFF in {name} is not accepted yet; convert it to RGB or gray.")
+        raise ImageError("unsupported_format", f"TIFF in {name} is not accepted; convert it to RGB or gray.")
     return colors
 
 
@@ -144,8 +160,9 @@ def decode(stream: BinaryIO, limits: ImageLimits) -> Scan:
         whole = _whole_file(stream, pages)
         for page in pages:
             metadata, page_losses = read_metadata(stream, page)
-            scanned.append(_make_page(page, _read_pixels(page, whole), metadata))
-            losses.update(page_losses)
+            decoded, color_losses = _make_page(page, _read_pixels(page, whole), metadata)
+            scanned.append(decoded)
+            losses.update(page_losses, color_losses)
     return Scan("TIFF", tuple(scanned), tuple(sorted(losses)))
 
 
@@ -165,34 +182,29 @@ def _read_pixels(page: tifffile.TiffPage, whole: bytes) -> Pixels:
         return page.asarray()
 
 
-def _make_page(page: tifffile.TiffPage, pixels: Pixels, metadata: Metadata) -> Page:
+def _make_page(page: tifffile.TiffPage, pixels: Pixels, metadata: Metadata) -> tuple[Page, tuple[str, ...]]:
     if page.samplesperpixel > 1 and page.planarconfig == 2:
         pixels = np.moveaxis(pixels, 0, -1)
     pixels = pixels.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-    colors = _colors(page)
-    bits = _bits(page)
-    alpha = _stretch(pixels[..., colors].copy(), bits) if page.samplesperpixel > colors else None
-    color = np.ascontiguousarray(pixels[..., 0] if colors == 1 else pixels[..., :3])
+    colors, bits = _colors(page), _bits(page)
+    alpha = stretch(pixels[..., colors].copy(), bits) if page.samplesperpixel > colors else None
+    color = np.ascontiguousarray(pixels[..., 0] if colors == 1 else pixels[..., :colors])
+    if page.photometric == PHOTOMETRIC.SEPARATED:
+        rgb, loss = rgb_from_cmyk(color.astype(np.uint8, copy=False), metadata.icc_profile, inverted=False)
+        return Page(rgb, alpha, metadata), (loss,)
     if page.photometric == PHOTOMETRIC.PALETTE:
-        return Page(_apply_palette(color, page), alpha, metadata)
-    samples = _stretch(color, bits)
-    return Page(np.invert(samples) if page.photometric == PHOTOMETRIC.MINISWHITE else samples, alpha, metadata)
-
-
-def _stretch(color: Pixels, bits: int) -> Samples:
-    """Samples of any number of bits up to 16, brought to the full range of 8 or 16."""
-    kind: type[np.uint8 | np.uint16] = np.uint8 if bits <= 8 else np.uint16
-    if bits in (8, 16):
-        return color.astype(kind, copy=False)
-    top = (1 << bits) - 1
-    levels: Samples = np.rint(np.arange(top + 1) * (np.iinfo(kind).max / top)).astype(kind)
-    return levels[color.astype(np.intp)]
+        samples = _apply_palette(color, page)
+    else:
+        samples = stretch(color, bits)
+        if page.photometric == PHOTOMETRIC.MINISWHITE:
+            np.invert(samples, out=samples)
+    tone, losses = tone_of(metadata.icc_profile, gray=samples.ndim == 2)
+    return Page(samples, alpha, metadata, tone), losses
 
 
 def _apply_palette(color: Pixels, page: tifffile.TiffPage) -> Samples:
     palette = page.colormap
-    indices = color.astype(np.intp)
-    if palette is None or palette.shape[0] != 3 or indices.max() >= palette.shape[1]:
+    if palette is None or palette.shape[0] != 3 or int(color.max()) >= palette.shape[1]:
         raise ImageError("unreadable_image", "The TIFF's palette lacks colors that its picture uses.")
     colors: Samples = (palette >> 8).astype(np.uint8).T
-    return colors[indices]
+    return looked_up(colors, color)

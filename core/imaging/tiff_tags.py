@@ -1,17 +1,19 @@
 """The tags of TIFF pages: which are carried over, and the few that are read."""
 
-import struct
+import io
 from typing import BinaryIO
 
 import tifffile
 
-from core.imaging import ifd
+from core.imaging import ifd, iptc
 from core.imaging import metadata as meta
-from core.imaging.metadata import Metadata
+from core.imaging.metadata import Metadata, Portable
+from core.imaging.output import Output
+from core.imaging.portable import exif_block, labelled
 
-RATIONAL = 5
-ICC_TAG, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION = 34675, 296, 282, 283
-RESOLUTION_TAGS = frozenset({RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION})
+BYTE, UNDEFINED = 1, 7
+XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, ICC_TAG = 700, 33723, 34377, 34675
+TYPES_OF_BIGTIFF = frozenset({16, 17, 18})
 
 # These tell how the old pixels are laid out: size, coding, strips, tiles, palettes, transfer curves, tables.
 LAYOUT_TAGS = frozenset(
@@ -19,6 +21,15 @@ LAYOUT_TAGS = frozenset(
     | {301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 512, 513, 514, 515, 517, 518}
     | {519, 520, 521, 529, 530, 531, 532, 400, 32995, 32996, 32997, 32998, ICC_TAG, ifd.INTEROPERABILITY_IFD}
 )
+# Those that programs look for in the EXIF of other formats: document name, description, maker, model, orientation,
+# resolution, page name, software, date, artist, host computer, copyright, EXIF, GPS, rating, Windows' titles.
+EXIF_TAGS = frozenset(
+    {269, 270, 271, 272, ifd.ORIENTATION, 282, 283, 285, 296, 305, 306, 315, 316, 33432, ifd.EXIF_IFD, ifd.GPS_IFD}
+    | {18246, 18249, 40091, 40092, 40093, 40094, 40095}
+)
+SUBFILE_TAGS = frozenset({254, 255})
+
+Tags = tuple[ifd.Entry, ...]
 
 
 def read_metadata(stream: BinaryIO, page: tifffile.TiffPage) -> tuple[Metadata, list[str]]:
@@ -30,38 +41,63 @@ def read_metadata(stream: BinaryIO, page: tifffile.TiffPage) -> tuple[Metadata, 
     layout, _ = ifd.read_layout(stream.read(16))
     directory = ifd.read_ifd(stream, layout, page.offset)
     tags = directory.entries
-    profile = next((entry.data for entry in tags if entry.tag == ICC_TAG), None)
+    values = {entry.tag: entry.data for entry in tags}
     metadata = Metadata(
         orientation=meta.orientation_of(tags, layout),
-        icc_profile=profile,
-        dpi=_dpi(tags, layout),
+        icc_profile=values.get(ICC_TAG),
+        dpi=meta.dpi_of(tags, layout),
+        portable=Portable(
+            exif=_exif_of(tags, layout),
+            xmp=values.get(XMP_TAG, b""),
+            iptc=values.get(IPTC_TAG, b"") or iptc.from_resources(values.get(PHOTOSHOP_TAG, b"")),
+        ),
+        unportable=_unportable(tags, values.get(PHOTOSHOP_TAG, b"")),
         tags=tuple(entry for entry in tags if entry.tag not in LAYOUT_TAGS),
         layout=layout,
         alpha_kind=int(page.extrasamples[0]) if page.extrasamples else 2,
+        compression=int(page.compression),
+        tile=(page.tilelength, page.tilewidth) if page.is_tiled else None,
     )
-    unreadable = [f"the tag {tag}, which cannot be read" for tag in directory.unreadable if tag not in LAYOUT_TAGS]
-    return metadata, [*meta.profile_losses(profile), *unreadable]
+    lost = [f"the tag {tag}, which cannot be read" for tag in directory.unreadable if tag not in LAYOUT_TAGS]
+    return metadata, lost
 
 
-def resolution_unit(tags: tuple[ifd.Entry, ...], layout: ifd.Layout) -> int:
-    """1 for none, 2 for inches (also when unsaid), 3 for centimeters."""
-    unit = next((entry.integer(layout.order) for entry in tags if entry.tag == RESOLUTION_UNIT), 2)
-    return unit if unit in (1, 2, 3) else 1
+def _exif_of(tags: Tags, layout: ifd.Layout) -> bytes:
+    kept = [entry for entry in tags if entry.tag in EXIF_TAGS and entry.field_type not in TYPES_OF_BIGTIFF]
+    return ifd.block(kept, layout.order) if kept else b""
 
 
-def resolution(tags: tuple[ifd.Entry, ...], layout: ifd.Layout) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Numerator and denominator of the resolution across and down, where both are given."""
-    found = {entry.tag: entry for entry in tags if entry.field_type == RATIONAL}
-    if X_RESOLUTION not in found or Y_RESOLUTION not in found:
-        return None
-    across, down = (struct.unpack_from(layout.order + "II", found[tag].data) for tag in (X_RESOLUTION, Y_RESOLUTION))
-    return ((across[0], across[1]), (down[0], down[1])) if all((*across, *down)) else None
+def _unportable(tags: Tags, resources: bytes) -> tuple[str, ...]:
+    known = EXIF_TAGS | LAYOUT_TAGS | SUBFILE_TAGS | {XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG}
+    others = [str(entry.tag) for entry in tags if entry.tag not in known]
+    lost = ("the TIFF tags " + ", ".join(others),) if others else ()
+    return lost + (iptc.OTHER_RESOURCES_LOSS,) * iptc.has_other_resources(resources)
 
 
-def _dpi(tags: tuple[ifd.Entry, ...], layout: ifd.Layout) -> tuple[float, float] | None:
-    inches = {2: 1.0, 3: 2.54}.get(resolution_unit(tags, layout))
-    ratios = resolution(tags, layout)
-    if inches is None or ratios is None:
-        return None
-    (across, across_by), (down, down_by) = ratios
-    return across / across_by * inches, down / down_by * inches
+def own_tags(metadata: Metadata, output: Output) -> tuple[Tags, tuple[str, ...]]:
+    """The tags of a result's page of a TIFF, in its byte order: the original's, with the label in their XMP."""
+    if output.provenance is None:
+        return metadata.tags, ()
+    packet, losses = labelled(metadata.portable.xmp, output)
+    kind = next((entry.field_type for entry in metadata.tags if entry.tag == XMP_TAG), BYTE)
+    others = tuple(entry for entry in metadata.tags if entry.tag != XMP_TAG)
+    return (*others, ifd.Entry(XMP_TAG, kind if kind in (BYTE, UNDEFINED) else BYTE, packet)), losses
+
+
+def foreign_tags(metadata: Metadata, output: Output) -> tuple[Tags, tuple[str, ...]]:
+    """The tags of a result of another format, from what its metadata have in common with TIFF's.
+
+    Their values are in the byte order of portable.exif.
+    """
+    packet, losses = labelled(metadata.portable.xmp, output)
+    exif = exif_block(metadata)
+    tags: list[ifd.Entry] = []
+    if exif:
+        layout, offset = ifd.read_layout(exif[:16])
+        entries = ifd.read_ifd(io.BytesIO(exif), layout, offset).entries
+        tags = [entry for entry in entries if entry.tag not in LAYOUT_TAGS | {XMP_TAG, IPTC_TAG}]
+    if packet:
+        tags.append(ifd.Entry(XMP_TAG, BYTE, packet))
+    if metadata.portable.iptc:
+        tags.append(ifd.Entry(IPTC_TAG, UNDEFINED, metadata.portable.iptc))
+    return tuple(tags), losses

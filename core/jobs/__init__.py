@@ -14,6 +14,7 @@ from core.jobs.claims import (
     finish_photo,
     release_photos,
     renew_photos,
+    skip_photo,
 )
 from core.jobs.ingest import (
     IngestClaim,
@@ -30,12 +31,13 @@ from core.jobs.ingest import (
 from core.jobs.lifecycle import Hint, JobLimits, cancel, dispatch, is_stopping, submit
 from core.jobs.reading import (
     JobProgress,
+    PhotoCounts,
+    count_photos,
     get_job,
     get_photo,
     list_jobs,
     list_photos,
     measure_progress,
-    progress_of_jobs,
 )
 from core.jobs.sweep import sweep, take_up
 
@@ -46,12 +48,14 @@ __all__ = [
     "JobLimits",
     "JobProgress",
     "NewPhoto",
+    "PhotoCounts",
     "PhotoResult",
     "abandon_photos",
     "add_photos",
     "cancel",
     "claim_chunk",
     "claim_ingest",
+    "count_photos",
     "dispatch",
     "fail_ingest",
     "fail_photo",
@@ -65,12 +69,12 @@ __all__ = [
     "list_photos",
     "measure_progress",
     "photos_added",
-    "progress_of_jobs",
     "release_ingest",
     "release_photos",
     "renew_ingest",
     "renew_photos",
     "result_paths",
+    "skip_photo",
     "submit",
     "sweep",
     "take_up",

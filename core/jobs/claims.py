@@ -6,18 +6,24 @@ back late changes nothing: execution is at least once, the committed effect exac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Update, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.lifecycle import OPEN_PHOTO_STATES, Hint, JobLimits, dispatch, lock_job, settle
-from core.records import Chunk, JobState, Photo, PhotoState, utc_now
+from core.options import JobOptions
+from core.records import Chunk, Job, JobState, Photo, PhotoState, utc_now
 
 
 @dataclass(frozen=True)
 class ClaimedPhoto:
-    """One photo in hand."""
+    """One photo in hand.
+
+    `colorized_at` is what its result will say about when it was made: when the job was started, so that a photo that is
+    worked on again gets the same bytes.
+    """
 
     id: str
     job_id: str
@@ -25,17 +31,37 @@ class ClaimedPhoto:
     path: str
     original_key: str
     model_version: str
+    options: JobOptions
+    colorized_at: datetime
 
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """What came out of a photo; already durable in the storage. `seconds` is the time the worker spent on it."""
+    """What came out of a photo; already durable in the storage.
+
+    Args:
+        result_media_type: of the result's format, which need not be the original's.
+        runtime: the name of what computed the network.
+        seconds: the time the worker spent on it.
+        warning: a code, or "".
+        losses: what the result lacks of the original, in words.
+        lightness_error_mean: mean |dL| between the original and the result, in 0..100.
+        lightness_error_max: the largest.
+        mean_chroma: of what the network predicted.
+    """
 
     result_key: str
     result_size_bytes: int
     result_sha256: str
+    result_media_type: str
     model_version: str
+    runtime: str
     seconds: float
+    warning: str
+    losses: tuple[str, ...]
+    lightness_error_mean: float
+    lightness_error_max: float
+    mean_chroma: float
 
 
 def claim_chunk(session: Session, job_id: str, number: int, owner: str, limits: JobLimits) -> list[ClaimedPhoto]:
@@ -49,10 +75,20 @@ def claim_chunk(session: Session, job_id: str, number: int, owner: str, limits: 
     for photo in photos:
         photo.state, photo.lease_owner, photo.lease_until = PhotoState.RUNNING, owner, until
         photo.epoch += 1
-    return [
-        ClaimedPhoto(photo.id, job_id, photo.epoch, photo.path, photo.original_key, job.model_version)
-        for photo in photos
-    ]
+    return [_claim(job, photo) for photo in photos]
+
+
+def _claim(job: Job, photo: Photo) -> ClaimedPhoto:
+    return ClaimedPhoto(
+        id=photo.id,
+        job_id=job.id,
+        epoch=photo.epoch,
+        path=photo.path,
+        original_key=photo.original_key,
+        model_version=job.model_version,
+        options=job.options,
+        colorized_at=job.started_at or job.created_at,
+    )
 
 
 def renew_photos(session: Session, claims: Sequence[ClaimedPhoto], limits: JobLimits) -> None:
@@ -69,6 +105,11 @@ def finish_photo(session: Session, claim: ClaimedPhoto, result: PhotoResult) -> 
 def fail_photo(session: Session, claim: ClaimedPhoto, code: str, message: str) -> bool:
     """Commit a failure. False when the claim is void."""
     return _end(session, claim, state=PhotoState.FAILED, code=code, message=message)
+
+
+def skip_photo(session: Session, claim: ClaimedPhoto, code: str, message: str) -> bool:
+    """Commit that the photo is left as it is, e.g. since it is in color already. False when the claim is void."""
+    return _end(session, claim, state=PhotoState.SKIPPED, code=code, message=message)
 
 
 def release_photos(session: Session, claims: Sequence[ClaimedPhoto]) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, lock_job, settle
+from core.options import JobOptions
 from core.records import Chunk, Job, JobState, Photo, PhotoState, Upload, new_id, utc_now
 
 
@@ -17,6 +18,7 @@ class IngestClaim:
     job_id: str
     epoch: int
     express: bool
+    options: JobOptions
     uploads: tuple[tuple[str, str, int], ...]
     """(name as sent, storage key, size in bytes) of each upload."""
 
@@ -55,7 +57,7 @@ def claim_ingest(session: Session, job_id: str, owner: str, limits: JobLimits) -
     job.ingest_owner, job.ingest_lease_until = owner, now + limits.lease
     job.ingest_epoch += 1
     uploads = tuple((upload.name, upload.key, upload.size_bytes) for upload in job.uploads)
-    return IngestClaim(job.id, job.ingest_epoch, job.express, uploads)
+    return IngestClaim(job.id, job.ingest_epoch, job.express, job.options, uploads)
 
 
 def renew_ingest(session: Session, claim: IngestClaim, limits: JobLimits) -> bool:
@@ -119,7 +121,8 @@ def finish_ingest(session: Session, claim: IngestClaim, *, keep_uploads: bool = 
 
     The uploads' keys are cleared unless they are to be kept, since every file of theirs is stored by itself; the caller
     deletes the bytes.
-    A job without a single photograph fails as `no_photographs`.
+    A job without a single photograph fails as `no_photographs`; one whose photographs were all looked at and left as
+    they are does not.
     """
     job = _job_of(session, claim)
     if job is None:
@@ -128,8 +131,9 @@ def finish_ingest(session: Session, claim: IngestClaim, *, keep_uploads: bool = 
     job.ingest_owner, job.ingest_lease_until = "", None
     if not keep_uploads:
         session.execute(update(Upload).where(Upload.job_id == job.id).values(key=""))
-    of_use = select(Photo.id).where(Photo.job_id == job.id, Photo.state != PhotoState.SKIPPED).limit(1)
-    if job.state == JobState.RUNNING and session.scalar(of_use) is None:
+    is_photograph = or_(Photo.state != PhotoState.SKIPPED, Photo.chunk.is_not(None))
+    photograph = select(Photo.id).where(Photo.job_id == job.id, is_photograph).limit(1)
+    if job.state == JobState.RUNNING and session.scalar(photograph) is None:
         end(job, JobState.FAILED, "no_photographs", f"There is no photograph in {job.name}.")
     settle(session, job)
     return True

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFoundError, StateError
+from core.options import JobOptions
 from core.records import FINAL_JOB_STATES, Chunk, Job, JobState, Photo, PhotoState, Upload, utc_now
 
 OPEN_PHOTO_STATES = (PhotoState.PENDING, PhotoState.RUNNING)
@@ -49,15 +50,24 @@ def submit(
     uploads: Sequence[tuple[str, str, int]],
     express: bool,
     job_id: str,
+    options: JobOptions | None = None,
 ) -> Job:
     """Record a job whose uploads are already durable in the storage.
 
     Args:
         uploads: (name as sent, storage key, size in bytes) of each file.
         express: whether it is one photograph that somebody is waiting for.
+        options: pinned with the job; None for the defaults.
     """
-    now = utc_now()
-    job = Job(id=job_id, owner_id=owner_id, name=name, model_version=model_version, express=express, ingest_sent_at=now)
+    job = Job(
+        id=job_id,
+        owner_id=owner_id,
+        name=name,
+        model_version=model_version,
+        options=options or JobOptions(),
+        express=express,
+        ingest_sent_at=utc_now(),
+    )
     job.uploads = [
         Upload(position=position, name=upload_name, key=key, size_bytes=size_bytes)
         for position, (upload_name, key, size_bytes) in enumerate(uploads)

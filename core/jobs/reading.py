@@ -12,6 +12,31 @@ from core.errors import NotFoundError
 from core.records import Job, JobState, Photo, PhotoState, User, utc_now
 
 RATE_WINDOW = timedelta(seconds=60)
+HAS_WARNING = Photo.warning > ""
+"""Not `!=`, so that an index can be looked through."""
+
+
+@dataclass(frozen=True)
+class PhotoCounts:
+    """A job's files, counted.
+
+    Attributes:
+        by_state: every state is there.
+        warned: how many of those that are done carry a warning.
+    """
+
+    by_state: dict[PhotoState, int]
+    warned: int = 0
+
+    @property
+    def total(self) -> int:
+        """All files of the job found so far."""
+        return sum(self.by_state.values())
+
+    @property
+    def left(self) -> int:
+        """Photos that are not over yet."""
+        return self.by_state[PhotoState.PENDING] + self.by_state[PhotoState.RUNNING]
 
 
 @dataclass(frozen=True)
@@ -19,23 +44,16 @@ class JobProgress:
     """A job in numbers.
 
     Attributes:
-        counts: photos by state; every state is there.
-        total: all files of the job found so far.
+        counts: its files.
         unpacking: whether more may still be found.
         rate: photos per second over the last minute, or None before the first.
         eta_s: seconds left at that rate, or None when it cannot be told.
     """
 
-    counts: dict[PhotoState, int]
-    total: int
+    counts: PhotoCounts
     unpacking: bool
-    rate: float | None
-    eta_s: float | None
-
-    @property
-    def left(self) -> int:
-        """Photos that are not over yet."""
-        return self.counts[PhotoState.PENDING] + self.counts[PhotoState.RUNNING]
+    rate: float | None = None
+    eta_s: float | None = None
 
 
 def get_job(session: Session, job_id: str, viewer: User) -> Job:
@@ -72,26 +90,36 @@ def list_photos(
     after: int = -1,
     limit: int = 100,
     states: Sequence[PhotoState] = (),
+    warned: bool = False,
 ) -> Sequence[Photo]:
-    """The job's photos in the order of the upload, those with a position above `after` first."""
+    """The job's photos in the order of the upload, from the first position above `after` on.
+
+    Args:
+        states: only photos in these; none means all.
+        warned: only photos with a warning.
+    """
     photos = select(Photo).where(Photo.job_id == job_id, Photo.position > after)
     if states:
         photos = photos.where(Photo.state.in_(states))
+    if warned:
+        photos = photos.where(HAS_WARNING)
     return session.scalars(photos.order_by(Photo.position).limit(limit)).all()
 
 
 def measure_progress(session: Session, job: Job) -> JobProgress:
-    """Count the job's photos and measure its rate over the last minute, failures included, since they take time too."""
-    counts = progress_of_jobs(session, [job.id])[job.id]
+    """Count the job's photos and measure its rate over the last minute.
+
+    Failures count into the rate, and so do photos that were looked at and left as they are, since they take time too.
+    """
+    counts = count_photos(session, [job.id])[job.id]
     rate = _rate(session, job) if job.state == JobState.RUNNING else None
-    left = counts[PhotoState.PENDING] + counts[PhotoState.RUNNING]
     unpacking = job.ingested_at is None and job.state in (JobState.QUEUED, JobState.RUNNING)
-    eta_s = left / rate if rate and not unpacking else None
-    return JobProgress(counts, sum(counts.values()), unpacking, rate, eta_s)
+    eta_s = counts.left / rate if rate and not unpacking else None
+    return JobProgress(counts, unpacking, rate, eta_s)
 
 
-def progress_of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, dict[PhotoState, int]]:
-    """Photos by state of several jobs, in one query."""
+def count_photos(session: Session, job_ids: Sequence[str]) -> dict[str, PhotoCounts]:
+    """The files of several jobs, in two queries that indexes answer."""
     found: dict[str, dict[PhotoState, int]] = defaultdict(lambda: dict.fromkeys(PhotoState, 0))
     rows = session.execute(
         select(Photo.job_id, Photo.state, func.count())
@@ -100,13 +128,15 @@ def progress_of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, dict
     )
     for job_id, state, count in rows:
         found[job_id][PhotoState(state)] = count
-    return {job_id: found[job_id] for job_id in job_ids}
+    warned = select(Photo.job_id, func.count()).where(Photo.job_id.in_(job_ids), HAS_WARNING).group_by(Photo.job_id)
+    numbers = {job_id: number for job_id, number in session.execute(warned)}  # noqa: C416 - rows are no pairs to mypy
+    return {job_id: PhotoCounts(found[job_id], numbers.get(job_id, 0)) for job_id in job_ids}
 
 
 def _rate(session: Session, job: Job) -> float | None:
     now = utc_now()
     since = max(now - RATE_WINDOW, job.started_at or now)
-    worked_on = (PhotoState.DONE, PhotoState.FAILED)
+    worked_on = (PhotoState.DONE, PhotoState.FAILED, PhotoState.SKIPPED)
     finished = session.scalar(
         select(func.count()).where(
             Photo.job_id == job.id, Photo.state.in_(worked_on), Photo.chunk.is_not(None), Photo.finished_at > since

@@ -2,10 +2,13 @@
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData
+from sqlalchemy import JSON, DateTime, Dialect, MetaData
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
+
+from core.options import JobOptions
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,6 +44,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class OptionsJson(TypeDecorator[JobOptions]):
+    """A job's options, stored as a JSON object with all of them; those that an older row lacks have their defaults."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: JobOptions | None, dialect: Dialect) -> dict[str, Any] | None:
+        """Spell out every option, so that a default that changes later changes no job."""
+        return None if value is None else value.model_dump(mode="json")
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> JobOptions | None:
+        """Read the options back."""
+        return None if value is None else JobOptions.model_validate(value)
 
 
 def new_id() -> str:

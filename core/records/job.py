@@ -6,7 +6,8 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.records.base import Base, UtcDateTime, new_id, utc_now
+from core.options import JobOptions
+from core.records.base import Base, OptionsJson, UtcDateTime, new_id, utc_now
 from core.records.user import User
 
 
@@ -26,7 +27,7 @@ FINAL_JOB_STATES = frozenset({JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS
 
 
 class Job(Base):
-    """One upload of one person, pinned to one model version.
+    """One upload of one person, pinned to one model version and to the options that it was sent with.
 
     `ingested_at` is set once every file of the uploads has its row. `ingest_*` is the lease under which one worker
     unpacks the uploads. `code` and `message` tell why a job failed.
@@ -42,6 +43,7 @@ class Job(Base):
     code: Mapped[str] = mapped_column(String(64), default="")
     message: Mapped[str] = mapped_column(Text, default="")
     model_version: Mapped[str] = mapped_column(ForeignKey("model_versions.version"))
+    options: Mapped[JobOptions] = mapped_column(OptionsJson, default=JobOptions, server_default="{}")
     express: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.records.base import Base, UtcDateTime, new_id, utc_now
@@ -27,6 +27,9 @@ class Photo(Base):
     claim raises it, and an outcome is written only where it still is the claim's. `deaths` counts the workers that died
     with this photo alone in hand. `result_path_sha256` is the hash of the result's path as a file system that ignores
     case and Unicode form would see it: unique within the job, and short enough for an index.
+
+    `warning` is a code, empty for most; `losses` tell in words what the result lacks of the original. The lightness
+    errors are |dL| in 0..100, `mean_chroma` is the network's, and `runtime` names what computed it.
     """
 
     __tablename__ = "photos"
@@ -35,6 +38,7 @@ class Photo(Base):
         UniqueConstraint("job_id", "result_path_sha256"),
         Index(None, "job_id", "state", "finished_at"),
         Index(None, "job_id", "chunk"),
+        Index(None, "job_id", "warning"),
         Index(None, "state", "lease_until"),
     )
 
@@ -60,8 +64,15 @@ class Photo(Base):
     result_key: Mapped[str] = mapped_column(String(200), default="")
     result_size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     result_sha256: Mapped[str] = mapped_column(String(64), default="")
+    result_media_type: Mapped[str] = mapped_column(String(64), default="", server_default="")
     model_version: Mapped[str] = mapped_column(String(100), default="")
+    runtime: Mapped[str] = mapped_column(String(100), default="", server_default="")
     seconds: Mapped[float | None]
+    warning: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    losses: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    lightness_error_mean: Mapped[float | None]
+    lightness_error_max: Mapped[float | None]
+    mean_chroma: Mapped[float | None]
 
     lease_owner: Mapped[str] = mapped_column(String(200), default="")
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from core import jobs
 from web.auth import current_user
-from web.parameters import int_parameter, photo_states
+from web.parameters import choice_parameter, int_parameter, photo_states
 from web.responses import tagged_json
 from web.serializers import photo_json
 from web.services import services
@@ -20,13 +20,14 @@ def index(job_id: str) -> ResponseReturnValue:
     """A page of the job's photos in the order of the upload."""
     after = int_parameter("after", default=-1, lowest=-1, highest=MAX_POSITION)
     limit = int_parameter("limit", default=100, lowest=1, highest=500)
-    states = photo_states()
+    states, warned = photo_states(), choice_parameter("warned", ("false", "true"))
     with services().database.read() as records:
         job = jobs.get_job(records, job_id, current_user())
-        listed = jobs.list_photos(records, job.id, after=after, limit=limit + 1, states=states)
+        listed = jobs.list_photos(records, job.id, after=after, limit=limit + 1, states=states, warned=warned == "true")
     shown, more = [photo_json(photo) for photo in listed[:limit]], None
     if len(listed) > limit:
         query = {"limit": limit, "state": request.args.getlist("state"), "after": shown[-1]["position"]}
+        query |= {"warned": warned} if warned == "true" else {}
         more = url_for("photos.index", job_id=job_id, **query)
     return tagged_json({"photos": shown, "next": more})
 

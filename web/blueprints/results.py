@@ -8,9 +8,10 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from core import jobs
-from core.archives import ManifestRow, ResultEntry, stream_zip
+from core.archives import NO_RESULT, ORIGINAL_FIELDS, ManifestRow, ManifestValue, ResultEntry, stream_zip
 from core.database import Database
 from core.errors import NotFoundError
+from core.options import JobOptions
 from core.records import Photo, PhotoState
 from core.storage import Storage
 from web.auth import current_user
@@ -37,7 +38,8 @@ def original(job_id: str, photo_id: str) -> ResponseReturnValue:
 def result(job_id: str, photo_id: str) -> ResponseReturnValue:
     """The colorized photograph."""
     photo = _done(_photo(job_id, photo_id))
-    return stored_object(services().storage, photo.result_key, photo.media_type, photo.result_path, REVALIDATED)
+    media_type = photo.result_media_type or photo.media_type
+    return stored_object(services().storage, photo.result_key, media_type, photo.result_path, REVALIDATED)
 
 
 @blueprint.get("/photos/<id:photo_id>/preview")
@@ -54,7 +56,7 @@ def archive(job_id: str) -> ResponseReturnValue:
     """All results so far under their originals' paths, with manifests; streamed, whatever its size."""
     with services().database.read() as records:
         job = jobs.get_job(records, job_id, current_user())
-    collection = ResultCollection(services().database, services().storage, job.id)
+    collection = ResultCollection(services().database, services().storage, job.id, job.options)
     response = Response(stream_zip(collection.entries(), collection.manifest), content_type="application/zip")
     response.headers["Content-Disposition"] = content_disposition(f"{_stem(job.name)}-colorized.zip")
     return response
@@ -67,10 +69,11 @@ class ResultCollection:
     still `running` in it.
     """
 
-    def __init__(self, database: Database, storage: Storage, job_id: str) -> None:
+    def __init__(self, database: Database, storage: Storage, job_id: str, options: JobOptions) -> None:
         self._database = database
         self._storage = storage
         self._job_id = job_id
+        self._options = options.model_dump(mode="json")
         self._included = bytearray()
 
     def entries(self) -> Iterator[ResultEntry]:
@@ -86,23 +89,11 @@ class ResultCollection:
             yield self._row(photo)
 
     def _row(self, photo: Photo) -> ManifestRow:
-        row: dict[str, str | int | float | None] = {
-            "path": photo.path,
-            "state": str(photo.state),
-            "code": photo.code,
-            "message": photo.message,
-            "result_path": photo.result_path,
-            "size_bytes": photo.size_bytes,
-            "result_size_bytes": photo.result_size_bytes,
-            "sha256": photo.sha256,
-            "result_sha256": photo.result_sha256,
-            "model_version": photo.model_version,
-            "seconds": photo.seconds,
-        }
+        row: dict[str, ManifestValue] = {name: getattr(photo, name) for name in ORIGINAL_FIELDS}
+        row |= {**NO_RESULT, "options": self._options}
         if photo.position < len(self._included) and self._included[photo.position]:
-            return row
-        row.update(result_path="", result_size_bytes=None, result_sha256="", model_version="", seconds=None)
-        return row | {"state": str(PhotoState.RUNNING)} if photo.state == PhotoState.DONE else row
+            return row | {name: getattr(photo, name) for name in NO_RESULT}
+        return row | {"state": PhotoState.RUNNING} if photo.state == PhotoState.DONE else row
 
     def _photos(self, *states: PhotoState) -> Iterator[Photo]:
         after = -1

@@ -53,6 +53,7 @@ def submit(parcel: Parcel, job_id: str) -> Job:
                 model_version=active_version(records).version,
                 uploads=[(file.name, key, file.size_bytes) for key, file in zip(keys, parcel.files, strict=True)],
                 express=parcel.is_express,
+                options=parcel.options,
                 job_id=job_id,
             )
     except Exception:

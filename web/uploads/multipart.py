@@ -4,7 +4,7 @@ werkzeug's own form parser keeps every part's file open until the request ends a
 bound on their sum; a dropped folder of thousands of files needs neither. Its decoder beneath is used as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
@@ -17,19 +17,24 @@ PIECE_BYTES = 256 * 1024
 MAX_BUFFER_BYTES = 4 * PIECE_BYTES
 MAX_FIELD_BYTES = 4096
 FILES_PART = "files"
-NAME_PART = "name"
 
 
-def read_form(body: Readable, boundary: str, folder: IncomingFolder, max_parts: int) -> str | None:
-    """Write every file of the form into the folder; give the text part "name", if there is one.
+def read_form(
+    body: Readable, boundary: str, folder: IncomingFolder, max_parts: int, on_text: Callable[[str, str], None]
+) -> None:
+    """Write every file of the form into the folder. Names of files are as they were sent, with their folders.
 
-    Names of files are as they were sent, with their folders. Other text parts are read over.
+    Args:
+        body: the request's.
+        boundary: as the request's header gives it.
+        folder: for the files.
+        max_parts: that the form may have.
+        on_text: told name and content of each text part as it comes; what it raises ends the reading.
 
     Raises:
         InputError: `broken_form`, `too_many_parts`, and what the body raises.
         OptionsError: `unexpected_file`, for a file in a part that is not called "files".
     """
-    job_name: str | None = None
     events = _events(body, boundary, max_parts)
     try:
         for event in events:
@@ -38,13 +43,11 @@ def read_form(body: Readable, boundary: str, folder: IncomingFolder, max_parts: 
                     raise OptionsError("unexpected_file", f"Files belong in parts called {FILES_PART!r}.")
                 _write_file(event.filename, events, folder)
             elif isinstance(event, Field):
-                text = _text(events)
-                job_name = text if event.name == NAME_PART else job_name
+                on_text(event.name, _text(events))
     except RequestEntityTooLarge as error:
         raise InputError("too_many_parts", f"A form may have {max_parts:,} parts at most.") from error
     except ValueError as error:
         raise InputError("broken_form", "The form is broken or ends too early.") from error
-    return job_name
 
 
 def _events(body: Readable, boundary: str, max_parts: int) -> Iterator[Event]:

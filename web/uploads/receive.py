@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 from flask import Request
 
 from core.errors import InputError, OptionsError
+from core.options import JobOptions
 from core.settings import Settings
 from core.storage import Readable
 from web.uploads.body import Body
 from web.uploads.incoming import IncomingFile, IncomingFolder
 from web.uploads.multipart import read_form
+from web.uploads.wishes import FILE_NAME, Wishes
 
 PIECE_BYTES = 1 << 20
 MAX_NAME_CHARACTERS = 4096
@@ -44,10 +46,12 @@ class Parcel:
     Attributes:
         name: what the job is to be called.
         files: in the order they came.
+        options: what is asked for.
     """
 
     name: str
     files: tuple[IncomingFile, ...]
+    options: JobOptions
 
     @property
     def is_express(self) -> bool:
@@ -62,18 +66,19 @@ def receive(request: Request, folder: IncomingFolder, settings: Settings) -> Par
 
     Raises:
         InputError: `upload_too_large`, `incomplete_upload`, `broken_form`, `too_many_parts`, `unsupported_media_type`.
-        OptionsError: `empty_upload`, `filename_missing`, `bad_filename`, `unexpected_file`.
+        OptionsError: `bad_option`, `bad_parameter`, `empty_upload`, `filename_missing`, `bad_filename`,
+            `unexpected_file`.
         StorageError: the disk cannot be written; StorageFullError when there is no room.
     """
-    job_name = request.args.get("name")
+    wishes = Wishes(request.args)
     if request.mimetype == "multipart/form-data":
         boundary = request.mimetype_params.get("boundary")
         if not boundary:
             raise InputError("broken_form", "The form names no boundary.")
         body = Body(request, settings.max_upload_bytes)
-        job_name = read_form(body, boundary, folder, settings.max_form_parts) or job_name
+        read_form(body, boundary, folder, settings.max_form_parts, wishes.take)
     elif request.mimetype in RAW_MEDIA_TYPES or request.mimetype.startswith("image/"):
-        file_name = request.args.get("filename", "")
+        file_name = request.args.get(FILE_NAME, "")
         if not file_name:
             raise OptionsError("filename_missing", "A body that is no form needs its name: ?filename=photos.zip.")
         folder.write(file_name, _raw(Body(request, settings.max_upload_bytes)))
@@ -82,7 +87,7 @@ def receive(request: Request, folder: IncomingFolder, settings: Settings) -> Par
     files = tuple(IncomingFile(_checked_name(file), file.path, file.size_bytes) for file in folder.files)
     if not any(file.size_bytes for file in files):
         raise OptionsError("empty_upload", "The upload holds no file, or only empty ones.")
-    return Parcel(_job_name(job_name, files), files)
+    return Parcel(_job_name(wishes.name, files), files, wishes.options)
 
 
 def _raw(body: Readable) -> Iterator[bytes]:

@@ -1,45 +1,70 @@
-"""From photos to results: one chunk of a job, one photograph after the other."""
+"""From photos to results: one chunk of a job, several photographs at a time."""
 
 import io
 import logging
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, cast
 
 from sqlalchemy.exc import OperationalError
 
 from core import jobs
-from core.errors import CheckpointError, Gray2HueError, NotFoundError, TransientError
-from core.imaging import codec
-from core.imaging.preview import preview_jpeg
-from core.imaging.scan import Samples, Scan
+from core.colorizer import Colorizer
+from core.engine import Engine, Processed, Skipped
+from core.errors import Gray2HueError, NotFoundError, TransientError
+from core.imaging.preview import jpegs
 from core.jobs import ClaimedPhoto, PhotoResult
 from core.queue import send_all
 from worker.handlers.context import Context, heartbeat
 from worker.handlers.wording import named
 
-if TYPE_CHECKING:
-    from core.colorizer import Colorizer
-
 log = logging.getLogger(__name__)
 
+SPOOLED_BYTES = 64 * 2**20
+"""Results up to this size wait in memory for the storage, larger ones in a file."""
 
-def colorize_chunk(context: Context, colorizer: "Colorizer", job_id: str, number: int) -> None:
+
+class ColorizerSource(Protocol):
+    """Where a model version's colorizer comes from."""
+
+    def get(self, version: str) -> Colorizer:
+        """The loaded version; CheckpointError where it cannot be had."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What photographs are worked on with: the engine, the models, and how many threads at once."""
+
+    engine: Engine
+    colorizers: ColorizerSource
+    threads: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a photograph did not come out."""
+
+    code: str
+    message: str
+
+
+def colorize_chunk(context: Context, workshop: Workshop, job_id: str, number: int) -> None:
     """Colorize what waits of a chunk, then send the hints of the job's next ones."""
     with context.database.write() as session:
         claims = jobs.claim_chunk(session, job_id, number, context.owner, context.job_limits)
     hand = Hand(context, claims)
     with heartbeat(context.heartbeat_s, hand.renew):
-        for claim in claims:
-            if hand.lay_down_if_stopping(job_id):
-                break
-            try:
-                colorize_photo(context, colorizer, claim)
-            except (TransientError, OperationalError):
-                hand.release()
-                raise
-            hand.done(claim)
+        try:
+            for claim, outcome in outcomes(context, workshop, hand, job_id):
+                commit(context, claim, outcome)
+                hand.done(claim)
+        except (TransientError, OperationalError):
+            hand.release()
+            raise
     with context.database.write() as session:
         hints = jobs.finish_chunk(session, job_id, number, context.job_limits)
     send_all(context.hints, hints)
@@ -53,6 +78,12 @@ class Hand:
         self._held = list(claims)
         self._lock = threading.Lock()
 
+    @property
+    def held(self) -> list[ClaimedPhoto]:
+        """The photos in hand, in the order of the upload."""
+        with self._lock:
+            return list(self._held)
+
     def done(self, claim: ClaimedPhoto) -> None:
         """Let go of a photo whose outcome is committed."""
         with self._lock:
@@ -60,69 +91,117 @@ class Hand:
 
     def renew(self) -> None:
         """Prolong the leases."""
-        with self._lock:
-            held = list(self._held)
+        held = self.held
         with self._context.database.write() as session:
             jobs.renew_photos(session, held, self._context.job_limits)
 
     def release(self) -> None:
         """Put the rest back unharmed."""
         with self._context.database.write() as session:
-            jobs.release_photos(session, self._held)
+            jobs.release_photos(session, self.held)
 
-    def lay_down_if_stopping(self, job_id: str) -> bool:
-        """Whether the job was canceled; then the rest is marked so."""
+    def lay_down_if_stopping(self, job_id: str, begun: set[ClaimedPhoto]) -> bool:
+        """Whether the job was canceled; then what was not begun is marked so."""
         with self._context.database.read() as session:
             stopping = jobs.is_stopping(session, job_id)
         if stopping:
+            waiting = [claim for claim in self.held if claim not in begun]
             with self._context.database.write() as session:
-                jobs.abandon_photos(session, self._held)
+                jobs.abandon_photos(session, waiting)
         return stopping
 
 
-def colorize_photo(context: Context, colorizer: "Colorizer", claim: ClaimedPhoto) -> None:
-    """Bring one photo to its outcome: done, or failed with a code.
+Outcome = PhotoResult | Skipped | Failure
+
+
+def outcomes(context: Context, workshop: Workshop, hand: Hand, job_id: str) -> Iterator[tuple[ClaimedPhoto, Outcome]]:
+    """What became of the photos in hand, each as soon as it is known; as many at work as the workshop has threads.
+
+    Raises:
+        TransientError: the storage is away, and nothing was decided about some photo; what was begun is given first.
+    """
+    waiting, trouble = hand.held, None
+    working: dict[Future[Outcome], ClaimedPhoto] = {}
+    with ThreadPoolExecutor(workshop.threads, thread_name_prefix="photo") as pool:
+        while waiting or working:
+            if waiting and hand.lay_down_if_stopping(job_id, set(working.values())):
+                waiting = []
+            while waiting and len(working) < workshop.threads:
+                claim = waiting.pop(0)
+                working[pool.submit(colorize_photo, context, workshop, claim)] = claim
+            for future in wait(working, return_when=FIRST_COMPLETED).done:
+                claim = working.pop(future)
+                try:
+                    outcome = future.result()
+                except TransientError as error:
+                    waiting, trouble = [], error
+                    continue
+                yield claim, outcome
+    if trouble is not None:
+        raise trouble
+
+
+def commit(context: Context, claim: ClaimedPhoto, outcome: Outcome) -> None:
+    """Write an outcome where the claim still stands; otherwise its result goes."""
+    with context.database.write() as session:
+        if isinstance(outcome, PhotoResult):
+            accepted = jobs.finish_photo(session, claim, outcome)
+        elif isinstance(outcome, Failure):
+            accepted = jobs.fail_photo(session, claim, outcome.code, named(claim.path, outcome.message))
+        else:
+            accepted = jobs.skip_photo(session, claim, outcome.code, named(claim.path, outcome.reason))
+    if not accepted and isinstance(outcome, PhotoResult):
+        for key in (outcome.result_key, *preview_keys(outcome.result_key)):
+            context.storage.delete(key)
+
+
+def colorize_photo(context: Context, workshop: Workshop, claim: ClaimedPhoto) -> Outcome:
+    """Work on one photo up to, but not including, the commit of its outcome.
 
     Raises:
         TransientError: the storage is away; nothing was decided.
     """
-    started = time.monotonic()
     try:
-        check_version(colorizer, claim)
-        result = make_result(context, colorizer, claim, started)
+        return make_result(context, workshop, claim)
     except TransientError:
         raise
     except Exception as error:
-        code, message = explain(error)
-        log.warning("photo %s of job %s failed: %s", claim.id, claim.job_id, code, exc_info=code == "internal_error")
-        with context.database.write() as session:
-            jobs.fail_photo(session, claim, code, named(claim.path, message))
-        return
-    with context.database.write() as session:
-        accepted = jobs.finish_photo(session, claim, result)
-    if not accepted:
-        for key in (result.result_key, *preview_keys(result.result_key)):
-            context.storage.delete(key)
+        failure = explain(error)
+        unexpected = failure.code == "internal_error"
+        log.warning("photo %s of job %s failed: %s", claim.id, claim.job_id, failure.code, exc_info=unexpected)
+        return failure
 
 
-def check_version(colorizer: "Colorizer", claim: ClaimedPhoto) -> None:
-    """Raise CheckpointError (`model_version_missing`) unless the loaded model is the one the job is pinned to."""
-    if colorizer.version != claim.model_version:
-        message = f"The job is pinned to model {claim.model_version}, and this worker holds {colorizer.version}."
-        raise CheckpointError("model_version_missing", message)
-
-
-def make_result(context: Context, colorizer: "Colorizer", claim: ClaimedPhoto, started: float) -> PhotoResult:
-    """Decode, colorize, encode and store a photo and its previews; durable when this returns."""
-    with context.storage.open(claim.original_key) as stream:
-        scan = codec.decode(stream, context.image_limits)
-    colorized = colorizer.colorize(scan)
-    key = f"jobs/{claim.job_id}/results/{claim.id}-{claim.epoch}"
-    stored = context.storage.put(key, io.BytesIO(codec.encode(colorized.pages, scan)))
-    store_previews(context, claim.original_key, scan.first.samples, scan)
-    store_previews(context, key, colorized.rgb, scan)
-    seconds = round(time.monotonic() - started, 3)
-    return PhotoResult(key, stored.size_bytes, stored.sha256, colorizer.version, seconds)
+def make_result(context: Context, workshop: Workshop, claim: ClaimedPhoto) -> PhotoResult | Skipped:
+    """Colorize a photo and store the result and its previews; durable when this returns."""
+    started = time.monotonic()
+    colorizer = workshop.colorizers.get(claim.model_version)
+    with (
+        context.storage.open(claim.original_key) as source,
+        tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as spool,
+    ):
+        target = cast(BinaryIO, spool)
+        processed = workshop.engine.process(colorizer, source, target, claim.options, claim.colorized_at)
+        if isinstance(processed, Skipped):
+            return processed
+        key = f"jobs/{claim.job_id}/results/{claim.id}-{claim.epoch}"
+        target.seek(0)
+        stored = context.storage.put(key, target)
+    store_previews(context, claim.original_key, key, processed)
+    return PhotoResult(
+        result_key=key,
+        result_size_bytes=stored.size_bytes,
+        result_sha256=stored.sha256,
+        result_media_type=processed.media_type,
+        model_version=colorizer.version,
+        runtime=colorizer.runtime.name,
+        seconds=round(time.monotonic() - started, 3),
+        warning=processed.warning,
+        losses=processed.losses,
+        lightness_error_mean=processed.lightness_error.mean,
+        lightness_error_max=processed.lightness_error.largest,
+        mean_chroma=processed.mean_chroma,
+    )
 
 
 def preview_keys(key: str) -> tuple[str, str]:
@@ -130,20 +209,21 @@ def preview_keys(key: str) -> tuple[str, str]:
     return f"{key}.preview", f"{key}.thumbnail"
 
 
-def store_previews(context: Context, key: str, pixels: Samples, scan: Scan) -> None:
-    """Store what pages show of an original or a result."""
-    sizes = context.preview_sizes
-    for preview_key, edge_px in zip(preview_keys(key), (sizes.preview_edge_px, sizes.thumbnail_edge_px), strict=True):
-        content = preview_jpeg(pixels, scan.orientation, edge_px)
-        context.storage.put(preview_key, io.BytesIO(content))
+def store_previews(context: Context, original_key: str, result_key: str, processed: Processed) -> None:
+    """Store what pages show of the original and of the result."""
+    edges_px = (context.preview_sizes.preview_edge_px, context.preview_sizes.thumbnail_edge_px)
+    for key, image in ((original_key, processed.original), (result_key, processed.result)):
+        if image is not None:
+            for preview_key, content in zip(preview_keys(key), jpegs(image, edges_px), strict=True):
+                context.storage.put(preview_key, io.BytesIO(content))
 
 
-def explain(error: Exception) -> tuple[str, str]:
+def explain(error: Exception) -> Failure:
     """Code and message for a photo that did not come out."""
     if isinstance(error, NotFoundError):
-        return "original_missing", "Its original is gone from the storage."
+        return Failure("original_missing", "Its original is gone from the storage.")
     if isinstance(error, Gray2HueError):
-        return error.code, error.message
+        return Failure(error.code, error.message)
     if isinstance(error, MemoryError):
-        return "out_of_memory", "There was not enough memory for a picture of this size."
-    return "internal_error", "Colorizing failed unexpectedly; see the worker's log."
+        return Failure("out_of_memory", "There was not enough memory for a picture of this size.")
+    return Failure("internal_error", "Colorizing failed unexpectedly; see the worker's log.")

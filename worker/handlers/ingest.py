@@ -13,7 +13,8 @@ from core import jobs
 from core.archives import ArchiveLimits, archive_kind, is_system_file, path_key, taken_keys, unique_result_path, walk
 from core.archives.members import clean_path, display_path
 from core.errors import ArchiveError, Gray2HueError, ImageError, InputError, MemberError, TransientError
-from core.imaging.codec import IMAGE_SUFFIXES, Probe, probe
+from core.imaging.codec import IMAGE_SUFFIXES, WANTED, Probe, probe, result_format
+from core.imaging.scan import SUFFIXES, Format
 from core.jobs import IngestClaim, NewPhoto
 from core.queue import send_all
 from core.records import PhotoState, new_id
@@ -182,7 +183,8 @@ class Intake:
             return failed(position, path, error, key, stored)
         if found is None:
             return self._not_an_image(position, path, stream, key, stored)
-        result_path = unique_result_path(result_name(path, found), self._taken)
+        wanted = WANTED[self._claim.options.output_format]
+        result_path = unique_result_path(result_name(path, found, wanted), self._taken)
         return NewPhoto(
             position=position,
             path=path,
@@ -239,9 +241,22 @@ def loose_file(name: str, stream: BinaryIO, limits: ArchiveLimits) -> Candidate:
         return Candidate(display_path(name), error, None)
 
 
-def result_name(path: str, found: Probe) -> str:
-    """The result's path: the original's, with the format's suffix added where the original's says another format."""
-    return path if PurePosixPath(path).suffix.lower() in found.suffixes else path + found.suffixes[0]
+def result_name(path: str, found: Probe, wanted: Format | None) -> str:
+    """The result's path: the original's, as long as its suffix fits the result's format.
+
+    Otherwise the suffix of the result's format takes the place of the original's, and where that says a format which
+    the original never had, it is added behind it.
+
+    Args:
+        path: the original's.
+        found: what its header says.
+        wanted: the format asked for; None for the original's.
+    """
+    suffixes = SUFFIXES[result_format(found.format, wanted, found.pages)]
+    suffix = PurePosixPath(path).suffix
+    if suffix.lower() in suffixes:
+        return path
+    return (path.removesuffix(suffix) if suffix.lower() in found.suffixes else path) + suffixes[0]
 
 
 def failed(position: int, path: str, error: Gray2HueError, key: str = "", stored: Stored | None = None) -> NewPhoto:

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from core import accounts, jobs
 from core.database import Database
+from core.options import JobOptions
 from core.queue import RecordedHints
 from core.records import Base, Job, JobState, ModelVersion, Photo, PhotoState, User, new_id, utc_now
 from core.settings import Settings
@@ -86,7 +87,7 @@ class Site:
         assert found is not None
         return found[1]
 
-    def job(self, owner: User, **values: Any) -> Job:
+    def job(self, owner: User, options: JobOptions | None = None, **values: Any) -> Job:
         with self.database.write() as records:
             uploads = [("photos.zip", "jobs/x/uploads/0", 10)]
             job = jobs.submit(
@@ -97,6 +98,7 @@ class Site:
                 uploads=uploads,
                 express=False,
                 job_id=new_id(),
+                options=options,
             )
             for name, value in values.items():
                 setattr(job, name, value)
@@ -119,6 +121,7 @@ class Site:
     def done_photo(self, job: Job, position: int, result: bytes = JPEG, **values: Any) -> Photo:
         """A photo that is done, with its bytes and previews in the storage."""
         path = values.pop("path", f"folder/photo {position}.jpg")
+        outcome = values.pop("outcome", {})
         photo = self.photo(job, position, path=path, **values)
         result_key = f"jobs/{job.id}/results/{photo.id}-1"
         original = self.put(photo.original_key, b"original of " + result)
@@ -134,12 +137,19 @@ class Site:
             "sha256": original.sha256,
             "result_size_bytes": stored.size_bytes,
             "result_sha256": stored.sha256,
+            "result_media_type": photo.media_type,
             "model_version": "v-test",
+            "runtime": "test",
             "seconds": 0.5,
+            "losses": ["an ICC profile"],
+            "lightness_error_mean": 0.04,
+            "lightness_error_max": 0.25,
+            "mean_chroma": 12.5,
             "finished_at": utc_now(),
             "width": 40,
             "height": 30,
             "bit_depth": 8,
+            **outcome,
         }
         with self.database.write() as records:
             photo = records.get_one(Photo, photo.id)

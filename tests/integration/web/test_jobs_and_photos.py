@@ -104,6 +104,37 @@ def test_photos_come_in_pages_by_position_and_only_in_the_states_asked_for(site,
     assert seen == [(position, state) for position, state in enumerate(states) if state != PhotoState.PENDING]
 
 
+def test_photos_with_a_warning_can_be_asked_for(site, ada, client):
+    job = site.job(ada)
+    for position in range(6):
+        warning = "little_color" if position % 2 else ""
+        site.done_photo(job, position, outcome={"warning": warning})
+    seen, address = [], f"/api/v1/jobs/{job.id}/photos?limit=2&warned=true"
+    while address:
+        page = client.get(address).json
+        seen += [(photo["position"], photo["warning"]) for photo in page["photos"]]
+        address = page["next"]
+    assert seen == [(1, "little_color"), (3, "little_color"), (5, "little_color")]
+    assert client.get(f"/api/v1/jobs/{job.id}").json["warned"] == 3
+    assert [one["warned"] for one in client.get("/api/v1/jobs").json["jobs"]] == [3]
+
+
+def test_a_photo_tells_how_it_came_out(site, ada, client):
+    job = site.job(ada)
+    photo = site.done_photo(job, 0, outcome={"losses": ["transparency"], "runtime": "openvino-cpu"})
+    shown = client.get(f"/api/v1/jobs/{job.id}/photos/{photo.id}").json
+    expected = {
+        "warning": "",
+        "losses": ["transparency"],
+        "lightness_error_mean": 0.04,
+        "lightness_error_max": 0.25,
+        "mean_chroma": 12.5,
+        "runtime": "openvino-cpu",
+        "result_media_type": "image/jpeg",
+    }
+    assert {name: shown[name] for name in expected} == expected
+
+
 def test_a_page_of_photos_that_has_not_changed_is_not_sent_again(site, ada, client):
     job = site.job(ada)
     site.photo(job, 0)
@@ -124,7 +155,8 @@ def test_a_photo_links_to_what_there_is_of_it(site, ada, client):
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=501", "limit=many", "after=-2", "after=99999999999", "state=finished", "limit=1e2"]
+    "query",
+    ["limit=0", "limit=501", "limit=many", "after=-2", "after=99999999999", "state=finished", "limit=1e2", "warned=1"],
 )
 def test_a_parameter_out_of_its_range_is_refused(site, ada, client, query):
     response = client.get(f"/api/v1/jobs/{site.job(ada).id}/photos?{query}")

@@ -6,8 +6,10 @@ import re
 import jsonschema
 import pytest
 
+from core.options import JobOptions
 from core.records import JobState, PhotoState, utc_now
 from web.blueprints.openapi import document
+from web.uploads.wishes import PARAMETERS
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -110,9 +112,32 @@ def test_jobs_and_photos_in_every_state_fit_their_schemas(site, check):
     check("PhotoPage", client.get(f"/api/v1/jobs/{running.id}/photos?limit=3").json)
     check("PhotoPage", client.get(f"/api/v1/jobs/{running.id}/photos").json)
     check("Photo", client.get(f"/api/v1/jobs/{running.id}/photos/{done.id}").json)
+    wished = client.post("/api/v1/jobs?filename=a.jpg&network_edge_px=128&mark=true", data=b"jpeg")
+    check("Job", wished.json)
     canceled = client.post(f"/api/v1/jobs/{running.id}/cancel")
     assert canceled.status_code == 202
     check("Job", canceled.json)
+
+
+def test_the_options_are_described_as_they_are(described):
+    schemas = described["components"]["schemas"]
+
+    def resolved(schema):
+        return schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+    post = described["paths"]["/api/v1/jobs"]["post"]
+    form = post["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    query = {parameter["name"]: parameter["schema"] for parameter in post["parameters"] if "name" in parameter}
+    for name, field in JobOptions.model_json_schema()["properties"].items():
+        told = resolved(schemas["Options"]["properties"][name])
+        assert form[name] == query[name] == schemas["Options"]["properties"][name]
+        for bound in ("minimum", "maximum"):
+            assert told.get(bound) == next(
+                (one[bound] for one in [field, *field.get("anyOf", [])] if bound in one), None
+            )
+        assert (told.get("enum"), told["default"]) == (field.get("enum"), field["default"])
+    assert set(schemas["Options"]["required"]) == set(JobOptions.model_fields)
+    assert set(query) == {*PARAMETERS}
 
 
 def test_problems_fit_their_schema(site, check):

@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+from core.imaging.scan import MEDIA_TYPES
+from core.options import JobOptions
 from core.records import JobState, PhotoState, utc_now
 
 
@@ -29,7 +31,7 @@ def address(photo, part):
     return f"/api/v1/jobs/{photo.job_id}/photos/{photo.id}/{part}"
 
 
-@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/tiff"])
+@pytest.mark.parametrize("media_type", sorted(MEDIA_TYPES.values()))
 def test_original_and_result_come_byte_for_byte_as_what_they_are(site, client, job, media_type):
     photo = site.done_photo(job, 0, result=b"the result", media_type=media_type)
     result, original = client.get(address(photo, "result")), client.get(address(photo, "original"))
@@ -40,6 +42,24 @@ def test_original_and_result_come_byte_for_byte_as_what_they_are(site, client, j
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Content-Disposition"].startswith("attachment")
         assert response.content_length == len(response.data)
+
+
+def test_a_result_in_another_format_comes_as_what_it_is(site, client, job):
+    photo = site.done_photo(
+        job,
+        0,
+        path="a.tif",
+        media_type="image/tiff",
+        outcome={"result_media_type": "image/jpeg", "result_path": "a.jpg"},
+    )
+    result, original = client.get(address(photo, "result")), client.get(address(photo, "original"))
+    assert (result.content_type, original.content_type) == ("image/jpeg", "image/tiff")
+    assert "a.jpg" in result.headers["Content-Disposition"]
+
+
+def test_a_result_from_before_its_media_type_was_noted_has_its_originals(site, client, job):
+    photo = site.done_photo(job, 0, media_type="image/tiff", outcome={"result_media_type": ""})
+    assert client.get(address(photo, "result")).content_type == "image/tiff"
 
 
 @pytest.mark.parametrize("media_type", ["text/html", "image/svg+xml", ""])
@@ -138,6 +158,21 @@ def test_the_zip_holds_results_under_their_paths_and_a_manifest_of_all(site, cli
     assert rows["а/1.jpg"]["model_version"] == "v-test"
     assert rows["broken.jpg"]["code"] == "truncated_image"
     assert rows["Thumbs.db"]["state"] == "skipped"
+
+
+def test_the_manifest_tells_how_each_photo_came_out_and_what_was_asked_for(site, ada, client):
+    options = JobOptions(saturation=1.5, output_format="jpeg")
+    job = site.finished_job(ada, options=options)
+    outcome = {"warning": "little_color", "losses": ["alpha", "an ICC profile"], "runtime": "torch-cpu"}
+    site.done_photo(job, 0, path="a.jpg", outcome=outcome)
+    site.photo(job, 1, PhotoState.SKIPPED, path="b.jpg", code="already_color")
+    archive = unzip(client.get(f"/api/v1/jobs/{job.id}/results.zip"))
+    rows = manifest(archive)
+    assert {name: rows["a.jpg"][name] for name in outcome} == outcome
+    assert (rows["a.jpg"]["lightness_error_mean"], rows["a.jpg"]["lightness_error_max"]) == (0.04, 0.25)
+    assert (rows["b.jpg"]["warning"], rows["b.jpg"]["losses"], rows["b.jpg"]["mean_chroma"]) == ("", [], None)
+    assert rows["a.jpg"]["options"] == rows["b.jpg"]["options"] == options.model_dump()
+    assert "alpha; an ICC profile" in archive.read("manifest.csv").decode("utf-8-sig")
 
 
 def test_the_zip_of_more_photos_than_one_page_holds_them_all(site, client, job, monkeypatch):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from core.options import JobOptions
 from core.queue import RecordedHints
 from core.records import ModelVersion
 from web.app import create_app
@@ -138,6 +139,72 @@ def test_a_job_is_pinned_to_the_model_version_in_use(site, client):
         records.flush()
         records.add(ModelVersion(version="v-new", name="new", sha256="1" * 64, active=True))
     assert send_raw(client).json["model_version"] == "v-new"
+
+
+WISHES = {
+    "saturation": "1.2",
+    "network_edge_px": "256",
+    "output_format": "jpeg",
+    "quality": "90",
+    "mark": "true",
+    "color_input": "colorize",
+}
+WISHED = JobOptions(
+    saturation=1.2, network_edge_px=256, output_format="jpeg", quality=90, mark=True, color_input="colorize"
+)
+
+
+def test_a_job_has_the_options_that_the_query_or_the_form_tells(site, client):
+    by_query = client.post("/api/v1/jobs", query_string={"filename": "a.jpg"} | WISHES, data=b"jpeg")
+    by_form = send_form(client, [("a.jpg", b"jpeg")], **WISHES)
+    assert by_query.json["options"] == by_form.json["options"] == WISHED.model_dump()
+    assert [job.options for job in site.jobs()] == [WISHED, WISHED]
+    assert client.get(by_form.headers["Location"]).json["options"] == WISHED.model_dump()
+
+
+def test_a_job_without_options_has_the_defaults(site, client):
+    response = send_form(client, [("a.jpg", b"jpeg")], saturation="", contrast="3")
+    assert response.json["options"] == JobOptions().model_dump()
+
+
+def test_what_the_form_says_goes_before_the_query(client):
+    parts = {"files": [(io.BytesIO(b"jpeg"), "a.jpg")], "quality": "60"}
+    response = client.post("/api/v1/jobs?quality=70&saturation=0.5&name=query", data=parts)
+    assert (response.json["options"]["quality"], response.json["options"]["saturation"]) == (60, 0.5)
+    assert response.json["name"] == "query"
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "word"),
+    [
+        ("saturation=2.5", "bad_option", "saturation must be a number from 0 to 2."),
+        ("quality=many", "bad_option", "quality must be a whole number from 50 to 100."),
+        ("mark=true&color_input=keep", "bad_option", "color_input must be skip or colorize."),
+        ("saturatoin=1.2", "bad_parameter", "'saturatoin'"),
+    ],
+)
+def test_a_wrong_option_in_the_query_is_refused_before_the_upload_is_read(site, client, query, code, word):
+    class Untouched(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, _buffer):
+            raise AssertionError("the body was read")
+
+    body = {"wsgi.input": Untouched(), "CONTENT_LENGTH": "9"}
+    for media_type in ("application/octet-stream", "multipart/form-data; boundary=frontier"):
+        address = f"/api/v1/jobs?filename=a.jpg&{query}"
+        response = client.post(address, content_type=media_type, environ_overrides=body)
+        assert (response.status_code, response.json["code"]) == (422, code)
+        assert word in response.json["detail"]
+    assert_nothing_is_left(site)
+
+
+def test_a_wrong_option_in_the_form_leaves_nothing(site, client):
+    response = send_form(client, [("a.jpg", b"jpeg")], network_edge_px="5000")
+    assert (response.status_code, response.json["code"]) == (422, "bad_option")
+    assert response.json["detail"] == "network_edge_px must be a whole number from 64 to 1024."
+    assert_nothing_is_left(site)
 
 
 @pytest.mark.parametrize("content", [b""])

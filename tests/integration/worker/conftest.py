@@ -10,17 +10,43 @@ from sqlalchemy import select
 
 from core import jobs
 from core.colorizer import Colorizer
+from core.errors import CheckpointError
 from core.migrate import migrate
+from core.options import JobOptions
 from core.queue import RecordedHints
 from core.records import Job, ModelVersion, Photo, User
+from core.runtimes import Runtime, choose_runtime
 from core.settings import SOURCE_ROOT, Settings
+from worker.colorizers import Colorizers
 from worker.handlers import Context
-from worker.lifecycle import open_context
+from worker.handlers.colorize import Workshop
+from worker.lifecycle import open_context, open_engine
 
 
 @pytest.fixture(scope="session")
-def colorizer() -> Colorizer:
-    return Colorizer.load(SOURCE_ROOT / "models", "cpu", 64)
+def loaded_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    runtime = choose_runtime(SOURCE_ROOT / "models", tmp_path_factory.mktemp("runtimes"), "cpu")
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def colorizer(loaded_runtime: Runtime) -> Colorizer:
+    """The shipped model, seeing little, so that the tests are fast."""
+    return Colorizer(loaded_runtime, "v0", 64)
+
+
+@pytest.fixture
+def workshop(colorizer: Colorizer) -> Workshop:
+    """What a worker works with: the shipped model only, two photographs at a time."""
+
+    def load(version: str) -> Colorizer:
+        if version != colorizer.version:
+            raise CheckpointError("model_version_missing", f"There is no model {version} here.")
+        return colorizer
+
+    engine = open_engine(Settings(preview_edge_px=1600))
+    return Workshop(engine, Colorizers(load), threads=2)
 
 
 @pytest.fixture
@@ -38,7 +64,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
 def submit(context: Context) -> Callable[..., None]:
     """Stores uploads, given by name, and records the job `job`."""
 
-    def store_and_record(uploads: list[tuple[str, bytes]]) -> None:
+    def store_and_record(uploads: list[tuple[str, bytes]], options: JobOptions | None = None) -> None:
         recorded = []
         for position, (name, content) in enumerate(uploads):
             key = f"jobs/job/uploads/{position}"
@@ -47,7 +73,7 @@ def submit(context: Context) -> Callable[..., None]:
         with context.database.write() as session:
             version = session.scalars(select(ModelVersion.version)).one()
             arguments = {"owner_id": "ada", "name": "upload", "model_version": version, "express": False}
-            jobs.submit(session, uploads=recorded, job_id="job", **arguments)
+            jobs.submit(session, uploads=recorded, job_id="job", options=options, **arguments)
 
     return store_and_record
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.data import page
 from sqlalchemy import update
 
 from core import jobs
 from core.errors import StorageError
+from core.options import JobOptions
 from core.records import JobState, Photo, PhotoState
 from worker import handlers
 
@@ -22,12 +24,12 @@ def ingested(context, submit, gray_jpegs):
     return context
 
 
-def work(context, colorizer):
-    handlers.colorize_chunk(context, colorizer, "job", 0)
+def work(context, workshop):
+    handlers.colorize_chunk(context, workshop, "job", 0)
 
 
-def test_a_chunk_comes_out_in_color_with_previews(ingested, colorizer, photos, job):
-    work(ingested, colorizer)
+def test_a_chunk_comes_out_in_color_with_previews(ingested, workshop, colorizer, photos, job):
+    work(ingested, workshop)
 
     assert job().state == JobState.COMPLETED
     for photo in photos():
@@ -45,33 +47,33 @@ def test_a_chunk_comes_out_in_color_with_previews(ingested, colorizer, photos, j
                     assert max(Image.open(stream).size) <= 400
 
 
-def test_the_same_photograph_gives_the_same_bytes(context, submit, colorizer, photos, gray_jpegs):
+def test_the_same_photograph_gives_the_same_bytes(context, submit, workshop, colorizer, photos, gray_jpegs):
     submit([("a.jpg", gray_jpegs["coffee"]), ("b.jpg", gray_jpegs["coffee"])])
     handlers.ingest(context, "job")
-    work(context, colorizer)
+    work(context, workshop)
     first, second = photos()
     assert first.result_sha256 == second.result_sha256 != ""
 
 
-def test_a_storage_that_is_away_puts_the_photos_back_unharmed(ingested, colorizer, photos, monkeypatch):
+def test_a_storage_that_is_away_puts_the_photos_back_unharmed(ingested, workshop, colorizer, photos, monkeypatch):
     def away(key, stream):
         raise StorageError("storage_failed", "away")
 
     with monkeypatch.context() as patch:
         patch.setattr(ingested.storage, "put", away)
         with pytest.raises(StorageError):
-            work(ingested, colorizer)
+            work(ingested, workshop)
     assert {photo.state for photo in photos()} == {PhotoState.PENDING}
 
-    work(ingested, colorizer)
+    work(ingested, workshop)
     assert {photo.state for photo in photos()} == {PhotoState.DONE}
 
 
-def test_an_original_that_is_gone_fails_by_name_and_the_others_come_out(ingested, colorizer, photos, job):
+def test_an_original_that_is_gone_fails_by_name_and_the_others_come_out(ingested, workshop, colorizer, photos, job):
     lost = photos()[1]
     ingested.storage.delete(lost.original_key)
 
-    work(ingested, colorizer)
+    work(ingested, workshop)
 
     assert [photo.state for photo in photos()] == [PhotoState.DONE, PhotoState.FAILED, PhotoState.DONE]
     assert photos()[1].code == "original_missing"
@@ -79,67 +81,71 @@ def test_an_original_that_is_gone_fails_by_name_and_the_others_come_out(ingested
     assert job().state == JobState.COMPLETED_WITH_ERRORS
 
 
-def test_memory_that_runs_out_is_a_failure_and_never_gray(ingested, colorizer, photos, monkeypatch):
-    def too_large(scan):
+def test_memory_that_runs_out_is_a_failure_and_never_gray(ingested, workshop, colorizer, photos, monkeypatch):
+    def too_large(*_arguments):
         raise MemoryError
 
     monkeypatch.setattr(colorizer, "colorize", too_large)
-    work(ingested, colorizer)
+    work(ingested, workshop)
     assert {(photo.state, photo.code, photo.result_key) for photo in photos()} == {
         (PhotoState.FAILED, "out_of_memory", "")
     }
 
 
-def test_a_job_pinned_to_another_model_is_not_colorized_with_this_one(ingested, colorizer, photos, monkeypatch):
-    monkeypatch.setattr(colorizer, "version", "another")
-    work(ingested, colorizer)
+def test_a_job_pinned_to_a_model_that_is_not_here_is_not_colorized_with_another(ingested, workshop, colorizer, photos):
+    colorizer.version = "another"
+    work(ingested, workshop)
     assert {photo.code for photo in photos()} == {"model_version_missing"}
 
 
-def test_a_result_that_comes_too_late_is_thrown_away(ingested, colorizer, photos, monkeypatch):
+def test_a_result_that_comes_too_late_is_thrown_away(ingested, workshop, colorizer, photos, monkeypatch):
     colorize = colorizer.colorize
 
-    def overtaken(scan):
+    def overtaken(*arguments):
         with ingested.database.write() as session:
             session.execute(update(Photo).values(epoch=Photo.epoch + 1))
-        return colorize(scan)
+        return colorize(*arguments)
 
     monkeypatch.setattr(colorizer, "colorize", overtaken)
-    work(ingested, colorizer)
+    work(ingested, workshop)
 
     assert {photo.state for photo in photos()} == {PhotoState.RUNNING}
     assert list(ingested.storage.list("jobs/job/results/")) == []
 
 
-def test_canceling_stops_within_the_chunk_and_keeps_what_is_done(ingested, colorizer, photos, job, monkeypatch):
+def test_canceling_stops_within_the_chunk_and_keeps_what_is_done(
+    ingested, workshop, colorizer, photos, job, monkeypatch
+):
     colorize = colorizer.colorize
 
-    def canceled_meanwhile(scan):
+    def canceled_meanwhile(*arguments):
         with ingested.database.write() as session:
             jobs.cancel(session, "job")
-        return colorize(scan)
+        return colorize(*arguments)
 
     monkeypatch.setattr(colorizer, "colorize", canceled_meanwhile)
-    work(ingested, colorizer)
+    work(ingested, replace(workshop, threads=1))
 
     assert [photo.state for photo in photos()] == [PhotoState.DONE, PhotoState.CANCELED, PhotoState.CANCELED]
     assert job().state == JobState.CANCELED
 
 
-def test_a_lease_is_renewed_while_a_photograph_takes_long(ingested, colorizer, photos, monkeypatch, wait_until):
+def test_a_lease_is_renewed_while_a_photograph_takes_long(
+    ingested, workshop, colorizer, photos, monkeypatch, wait_until
+):
     colorize = colorizer.colorize
 
-    def slow(scan):
+    def slow(*arguments):
         before = max(photo.lease_until for photo in photos() if photo.lease_until)
         wait_until(lambda: max(p.lease_until for p in photos() if p.lease_until) > before, 30, "a renewed lease")
-        return colorize(scan)
+        return colorize(*arguments)
 
     monkeypatch.setattr(colorizer, "colorize", slow)
-    work(replace(ingested, heartbeat_s=0.05), colorizer)
+    work(replace(ingested, heartbeat_s=0.05), workshop)
     assert {photo.state for photo in photos()} == {PhotoState.DONE}
 
 
-def test_a_sixteen_bit_scan_stays_one(context, submit, colorizer, photos):
+def test_a_sixteen_bit_scan_stays_one(context, submit, workshop, colorizer, photos):
     import tifffile
 
     ramp = np.tile(np.linspace(0, 65535, 96, dtype=np.uint16), (64, 1))
@@ -147,8 +153,58 @@ def test_a_sixteen_bit_scan_stays_one(context, submit, colorizer, photos):
     tifffile.imwrite(buffer, ramp, photometric="minisblack")
     submit([("ramp.tif", buffer.getvalue())])
     handlers.ingest(context, "job")
-    work(context, colorizer)
+    work(context, workshop)
     with context.storage.open(photos()[0].result_key) as stream:
         result = tifffile.imread(stream)
     assert result.dtype == np.uint16
     assert result.shape == (64, 96, 3)
+
+
+def test_outcomes_carry_what_was_measured(ingested, workshop, colorizer, photos):
+    work(ingested, workshop)
+    for photo in photos():
+        assert (photo.runtime, photo.result_media_type) == (colorizer.runtime.name, "image/jpeg")
+        assert 0 < photo.lightness_error_mean <= 0.10
+        assert photo.lightness_error_max <= 0.30
+        assert photo.mean_chroma > 1
+
+
+def test_color_and_line_art_are_skipped_by_name_while_gray_comes_out(
+    context, submit, workshop, photos, job, photographs, gray_jpegs
+):
+    buffer = io.BytesIO()
+    Image.fromarray((page() > 120).repeat(3, axis=0).repeat(3, axis=1)).save(buffer, "PNG")
+    submit([("color.png", photographs["coffee"]), ("text.png", buffer.getvalue()), ("gray.jpg", gray_jpegs["rocket"])])
+    handlers.ingest(context, "job")
+    work(context, workshop)
+    found = [(photo.state, photo.code) for photo in photos()]
+    assert found == [(PhotoState.SKIPPED, "already_color"), (PhotoState.SKIPPED, "no_tones"), (PhotoState.DONE, "")]
+    assert job().state == JobState.COMPLETED
+
+
+def test_what_a_job_asks_for_is_done(context, submit, workshop, photos, photographs):
+    wished = JobOptions(color_input="colorize", output_format="tiff", saturation=0)
+    submit([("color.png", photographs["coffee"])], options=wished)
+    handlers.ingest(context, "job")
+    work(context, workshop)
+    (photo,) = photos()
+    with context.storage.open(photo.result_key) as stream:
+        result = Image.open(stream)
+        assert result.format == "TIFF"
+        assert np.ptp(np.asarray(result).astype(int), axis=2).max() <= 1
+    assert (photo.result_path, photo.result_media_type) == ("color.tif", "image/tiff")
+
+
+def test_what_is_at_work_comes_out_although_the_storage_fails_for_a_neighbor(ingested, workshop, photos, monkeypatch):
+    second = photos()[1].id
+    put = ingested.storage.put
+
+    def fails_for_one(key, stream):
+        if second in key:
+            raise StorageError("storage_failed", "away")
+        return put(key, stream)
+
+    monkeypatch.setattr(ingested.storage, "put", fails_for_one)
+    with pytest.raises(StorageError):
+        work(ingested, replace(workshop, threads=3))
+    assert [photo.state for photo in photos()] == [PhotoState.DONE, PhotoState.PENDING, PhotoState.DONE]

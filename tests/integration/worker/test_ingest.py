@@ -1,11 +1,14 @@
 """From uploads to rows."""
 
 import hashlib
+import io
 import itertools
 
 import pytest
+from PIL import Image
 
 from core.errors import StorageError
+from core.options import JobOptions
 from core.records import JobState, PhotoState
 from worker import handlers
 
@@ -117,6 +120,42 @@ def test_a_hostile_name_of_a_loose_file_is_refused(context, submit, photos, gray
     assert bad.code in ("path_escapes", "path_too_deep")
     assert (good.state, good.result_path) == (PhotoState.PENDING, "good.jpg")
     assert bad.result_path == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "output_format", "result_path"),
+    [
+        ("a/scan.jpg", "same", "a/scan.jpg"),
+        ("a/scan.JPEG", "jpeg", "a/scan.JPEG"),
+        ("a/scan.JPG", "png", "a/scan.png"),
+        ("a/scan.v2.jpg", "jpeg2000", "a/scan.v2.jp2"),
+        ("a/scan.tif", "same", "a/scan.tif.jpg"),
+        ("a/scan.tif", "webp", "a/scan.tif.webp"),
+        ("a/scan.tif", "tiff", "a/scan.tif"),
+        ("a.b/scan", "avif", "a.b/scan.avif"),
+    ],
+)
+def test_a_result_is_named_after_its_format(context, submit, photos, gray_jpegs, name, output_format, result_path):
+    submit([(name, gray_jpegs["coffee"])], JobOptions(output_format=output_format))
+    handlers.ingest(context, "job")
+    (photo,) = photos()
+    assert (photo.path, photo.result_path) == (name, result_path)
+
+
+def test_results_that_change_their_format_share_no_path_either(context, submit, photos, gray_jpegs):
+    submit([(name, gray_jpegs["coffee"]) for name in ("a.jpg", "a.jpeg", "A.jpe")], JobOptions(output_format="png"))
+    handlers.ingest(context, "job")
+    assert len({photo.result_path.casefold() for photo in photos()}) == 3
+    assert {photo.result_path[-4:] for photo in photos()} == {".png"}
+
+
+def test_a_scan_of_several_pages_stays_a_tiff_and_keeps_its_name(context, submit, photos):
+    buffer = io.BytesIO()
+    page = Image.new("L", (40, 30), 90)
+    page.save(buffer, "TIFF", save_all=True, append_images=[page])
+    submit([("book.tiff", buffer.getvalue())], JobOptions(output_format="jpeg"))
+    handlers.ingest(context, "job")
+    assert [photo.result_path for photo in photos()] == ["book.tiff"]
 
 
 def test_results_never_share_a_path(context, submit, photos, gray_jpegs):

@@ -1,11 +1,21 @@
-"""The start of a worker that cannot do its work."""
+"""What a worker holds from its start, and that it does not start without."""
 
 import os
 import shutil
 import subprocess
 import sys
 
-from core.settings import SOURCE_ROOT
+import numpy as np
+import pytest
+import safetensors.torch
+
+from core import registry
+from core.checkpoints import prepare_model
+from core.database import Database
+from core.errors import CheckpointError, SetupError
+from core.migrate import migrate
+from core.settings import SOURCE_ROOT, Settings
+from worker.lifecycle import WorkerProcess
 
 
 def test_a_worker_that_cannot_load_its_model_ends_and_says_why(tmp_path, redis_url):
@@ -22,3 +32,76 @@ def test_a_worker_that_cannot_load_its_model_ends_and_says_why(tmp_path, redis_u
     ended = subprocess.run(command, cwd=SOURCE_ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert "this worker cannot start" in ended.stderr
     assert "sha256" in ended.stderr
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A migrated data folder. Torch needs no conversion first, so that its start is the quicker one once."""
+    made = Settings(data_dir=tmp_path, broker_url="memory://", device="cpu", runtime="torch")
+    migrate(made)
+    return made
+
+
+@pytest.fixture
+def start(settings):
+    """Starts worker processes in this one, and stops them at the end."""
+    started = []
+
+    def starts(queue):
+        process = WorkerProcess(settings)
+        started.append(process)
+        process.start({queue})
+        return process
+
+    yield starts
+    for process in started:
+        process.stop()
+
+
+def put_version(settings, version, activate):
+    """An imported version that adds 11 to a and b."""
+    state = safetensors.torch.load_file(SOURCE_ROOT / "models" / "model.safetensors")
+    state["layers.10.0.bias"] = state["layers.10.0.bias"] + 0.1
+    path = settings.data_dir / "other.safetensors"
+    safetensors.torch.save_file(state, path)
+    prepared = prepare_model(path, version)
+    prepared.store(settings.imported_models_dir)
+    database = Database(settings.database_url)
+    with database.write() as session:
+        registered = registry.register(session, version, "other", prepared.metadata.sha256)
+        if activate:
+            registry.activate(session, registered)
+    database.dispose()
+
+
+def test_every_version_that_a_job_is_pinned_to_is_had_on_demand(settings, start):
+    put_version(settings, "other", activate=False)
+    colorizers = start("colorize").workshop.colorizers
+    lightness = np.full((32, 32), 50, np.float32)
+    shipped, other = (colorizers.get(version).runtime.predict(lightness) for version in ("v0", "other"))
+    assert np.allclose(other - shipped, 0.1 * 110, atol=0.1)
+    with pytest.raises(CheckpointError) as caught:
+        colorizers.get("v9")
+    assert caught.value.code == "model_version_missing"
+
+
+def test_a_worker_whose_active_version_is_damaged_does_not_start(settings, start):
+    put_version(settings, "other", activate=True)
+    with (settings.imported_models_dir / "other" / "model.safetensors").open("r+b") as weights:
+        weights.truncate(1_000_000)
+    with pytest.raises(CheckpointError) as caught:
+        start("colorize")
+    assert caught.value.code == "damaged_weights"
+
+
+def test_before_the_database_is_there_the_shipped_version_is_loaded(tmp_path, settings, start):
+    (tmp_path / "gray2hue.db").unlink()
+    assert start("colorize").workshop.colorizers.get("v0").version == "v0"
+
+
+def test_a_worker_that_does_not_colorize_loads_no_model(start):
+    process = start("ingest")
+    assert process.context.owner
+    with pytest.raises(SetupError) as caught:
+        process.workshop  # noqa: B018 - reading it is what is tested
+    assert caught.value.code == "no_model_loaded"

@@ -8,6 +8,7 @@ from cli import client as client_module
 from cli.client import Access, Client
 from cli.upload import Upload
 from core.errors import AuthenticationError, NotFoundError, OptionsError, TransientError
+from core.options import JobOptions
 
 KEY = "g2h_key"
 
@@ -89,18 +90,35 @@ def test_an_upload_is_sent_whole_with_its_size_and_key(server):
     upload = Upload("a.tar", "a b", "application/x-tar", 6, lambda: iter([b"abc", b"def"]))
     sent = []
     with Client(Access(server.address, KEY)) as client:
-        assert client.submit(upload, sent.append).name == "job 1"
+        assert client.submit(upload, JobOptions(), sent.append).name == "job 1"
     _, _, headers, content = server.seen[0]
     assert (content, sent) == (b"abcdef", [3, 6])
     assert headers["Authorization"] == f"Bearer {KEY}"
     assert (headers["Content-Length"], "Transfer-Encoding" in headers) == ("6", False)
 
 
+def test_options_that_were_asked_for_go_with_the_upload(server):
+    query = "filename=a.jpg&name=a&saturation=1.5&output_format=png&mark=true"
+    server.script[f"POST /api/v1/jobs?{query}"] = [(201, {}, job(1))]
+    upload = Upload("a.jpg", "a", "application/octet-stream", 3, lambda: iter([b"abc"]))
+    options = JobOptions(saturation=1.5, output_format="png", mark=True)
+    with Client(Access(server.address, KEY)) as client:
+        client.submit(upload, options, lambda _sent: None)
+    assert len(server.seen) == 1
+
+
+def test_photos_with_a_warning_can_be_asked_for(server):
+    page = {"photos": [{"path": "a.jpg"}], "next": None}
+    server.script[f"GET /api/v1/jobs/{'1' * 32}/photos?limit=500&state=done&warned=true"] = [(200, {}, page)]
+    with Client(Access(server.address, KEY)) as client:
+        assert list(client.photos("1" * 32, ("done",), warned=True)) == [{"path": "a.jpg"}]
+
+
 def test_an_upload_waits_for_a_stack_that_cannot_be_reached(server):
     server.script["POST /api/v1/jobs?filename=a.jpg&name=a"] = [(201, {}, job(1))]
     upload = Upload("a.jpg", "a", "application/octet-stream", 3, lambda: iter([b"abc"]))
     with Client(Access("http://127.0.0.1:9", KEY), when_away=lambda: Access(server.address, KEY)) as client:
-        client.submit(upload, lambda _sent: None)
+        client.submit(upload, JobOptions(), lambda _sent: None)
     assert [content for *_, content in server.seen] == [b"abc"]
 
 
@@ -108,7 +126,7 @@ def test_an_upload_is_never_sent_twice(server):
     server.script["POST /api/v1/jobs?filename=a.jpg&name=a"] = [None]
     upload = Upload("a.jpg", "a", "application/octet-stream", 3, lambda: iter([b"abc"]))
     with Client(Access(server.address, KEY)) as client, pytest.raises(TransientError) as refusal:
-        client.submit(upload, lambda _sent: None)
+        client.submit(upload, JobOptions(), lambda _sent: None)
     assert (refusal.value.code, len(server.seen)) == ("upload_interrupted", 1)
 
 

@@ -1,11 +1,10 @@
 import io
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -13,23 +12,35 @@ from skimage import color as reference
 from skimage import data
 
 from core.colorizer import Colorizer, network_size
-from core.errors import SetupError
+from core.errors import CheckpointError
 from core.imaging.codec import ImageLimits, Page, Scan, decode, encode
+from core.imaging.merging import nearest_levels
 from core.imaging.metadata import Metadata
 from core.imaging.orientation import stored, upright
+from core.imaging.output import Output, whole
 
-MODELS = Path(__file__).parents[3] / "models"
 LIMITS = ImageLimits(50_000_000, 2**30)
 
 
 @pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load(MODELS, "cpu", 256)
+def colorizer(runtime):
+    return Colorizer(runtime, "v0", 256)
 
 
 @pytest.fixture(scope="module")
-def small_colorizer():
-    return Colorizer.load(MODELS, "cpu", 64)
+def small_colorizer(runtime):
+    return Colorizer(runtime, "v0", 64)
+
+
+def colors(colorizer, scan, **options):
+    """The first page of a scan's result, as a whole."""
+    return whole(colorizer.colorize(scan, **options).pages[0])
+
+
+def encoded(colorizer, scan):
+    buffer = io.BytesIO()
+    encode(colorizer.colorize(scan).pages, scan, Output(), buffer)
+    return buffer.getvalue()
 
 
 def scan_of(*pages, orientation=1):
@@ -51,18 +62,29 @@ def lightness_error(pixels, result):
 def test_photographs_get_color_and_keep_their_lightness(colorizer, photograph, kind, mean, most):
     gray = desaturated(photograph(), kind)
     colorized = colorizer.colorize(scan_of(gray))
-    assert colorized.rgb.dtype == kind
-    assert colorized.rgb.shape == (*gray.shape, 3)
-    error = lightness_error(gray, colorized.rgb)
+    result = whole(colorized.pages[0])
+    assert result.dtype == kind
+    assert result.shape == (*gray.shape, 3)
+    error = lightness_error(gray, result)
     assert error.mean() <= mean
     assert error.max() <= most
-    chroma = np.hypot(*np.moveaxis(reference.rgb2lab(colorized.rgb)[..., 1:], -1, 0))
+    assert colorized.lightness_error.mean == pytest.approx(error.mean(), abs=1e-3)
+    assert colorized.lightness_error.largest == pytest.approx(error.max(), abs=5e-3)
+    chroma = np.hypot(*np.moveaxis(reference.rgb2lab(result)[..., 1:], -1, 0))
     assert chroma.mean() > 4
     assert colorized.mean_chroma == pytest.approx(chroma.mean(), rel=0.25)
 
 
+@pytest.mark.parametrize("photograph", [data.astronaut, data.coffee, data.chelsea, data.rocket])
+def test_an_archivist_gets_every_level_of_the_scan_back(colorizer, photograph):
+    gray = desaturated(photograph())
+    table = reference.rgb2lab(np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2))[:, 0, 0]
+    lightness = reference.rgb2lab(colors(colorizer, scan_of(gray)))[..., 0]
+    assert (np.searchsorted((table[1:] + table[:-1]) / 2, lightness) == gray).all()
+
+
 def test_skin_and_wood_come_out_warm(colorizer):
-    result = reference.rgb2lab(colorizer.colorize(scan_of(desaturated(data.astronaut()))).rgb)
+    result = reference.rgb2lab(colors(colorizer, scan_of(desaturated(data.astronaut()))))
     face = result[80:180, 180:270]
     assert face[..., 1].mean() > 2
     assert face[..., 2].mean() > 4
@@ -70,7 +92,7 @@ def test_skin_and_wood_come_out_warm(colorizer):
 
 def test_lightness_of_color_input_is_that_of_its_rgb_values(colorizer):
     rgb = data.coffee()
-    result = colorizer.colorize(scan_of(rgb)).rgb
+    result = colors(colorizer, scan_of(rgb))
     error = lightness_error(rgb, result)
     assert error.mean() <= 0.10
     assert error.max() <= 0.30
@@ -78,64 +100,82 @@ def test_lightness_of_color_input_is_that_of_its_rgb_values(colorizer):
 
 def test_gray_stored_as_rgb_gets_the_colors_of_gray(small_colorizer):
     gray = desaturated(data.coffee())
-    as_rgb = small_colorizer.colorize(scan_of(np.dstack([gray] * 3))).rgb
-    difference = np.abs(as_rgb.astype(int) - small_colorizer.colorize(scan_of(gray)).rgb)
+    as_rgb = colors(small_colorizer, scan_of(np.dstack([gray] * 3)))
+    difference = np.abs(as_rgb.astype(int) - colors(small_colorizer, scan_of(gray)))
     assert difference.max() <= 2
     assert (difference == 0).mean() > 0.95
+    assert (nearest_levels(scan_of(as_rgb).lightness) == gray).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_network_sees_the_upright_picture(small_colorizer, orientation):
     seen = desaturated(data.coffee())
-    expected = small_colorizer.colorize(scan_of(seen)).rgb
+    expected = colors(small_colorizer, scan_of(seen))
     lying = stored(seen, orientation)
-    result = small_colorizer.colorize(scan_of(lying, orientation=orientation)).rgb
+    result = colors(small_colorizer, scan_of(lying, orientation=orientation))
     assert result.shape[:2] == lying.shape
     assert np.abs(upright(result, orientation).astype(int) - expected).max() <= 2
 
 
-def test_all_pages_are_colorized(small_colorizer):
-    first, second = desaturated(data.coffee()), desaturated(data.chelsea(), np.uint16)
-    together = small_colorizer.colorize(scan_of(first, second))
-    assert [page.dtype for page in together.pages] == [np.uint8, np.uint16]
-    assert (together.pages[1] == small_colorizer.colorize(scan_of(second)).rgb).all()
+def test_all_pages_are_colorized_but_those_that_are_to_be_kept(small_colorizer):
+    first, second, third = desaturated(data.coffee()), desaturated(data.chelsea(), np.uint16), data.rocket()
+    together = small_colorizer.colorize(scan_of(first, second, third), wanted=[True, True, False])
+    pages = [whole(page) for page in together.pages]
+    assert [page.dtype for page in pages] == [np.uint8, np.uint16, np.uint8]
+    assert (pages[1] == colors(small_colorizer, scan_of(second))).all()
+    assert (pages[2] == third).all()
+    assert together.lightness_error.pixels == first.size + second.size
+
+
+def test_saturation_scales_the_colors_and_zero_gives_gray(small_colorizer):
+    gray = desaturated(data.coffee())
+    chroma = {}
+    for saturation in (0.0, 0.5, 1.0, 2.0):
+        result = colors(small_colorizer, scan_of(gray), saturation=saturation)
+        chroma[saturation] = np.hypot(*np.moveaxis(reference.rgb2lab(result)[..., 1:], -1, 0)).mean()
+        assert (nearest_levels(scan_of(result).lightness) == gray).all()
+    assert chroma[0.0] < 0.01
+    assert chroma[0.5] == pytest.approx(chroma[1.0] / 2, rel=0.1)
+    assert chroma[1.0] < chroma[2.0]
+
+
+def test_the_network_may_be_asked_to_see_another_size(small_colorizer, colorizer):
+    scan = scan_of(desaturated(data.coffee()))
+    assert (colors(small_colorizer, scan, network_edge_px=256) == colors(colorizer, scan)).all()
 
 
 def test_the_same_photograph_gives_the_same_bytes_alone_and_among_others(colorizer):
     buffer = io.BytesIO()
     Image.fromarray(desaturated(data.chelsea())).save(buffer, "JPEG")
     scan = decode(buffer, LIMITS)
-    first = encode(colorizer.colorize(scan).pages, scan)
-    plane, other = scan.lightness[:256, :256], np.full((320, 256), 30, np.float32)
-    alone = colorizer.predict_ab([plane])[0]
-    among = colorizer.predict_ab([other, plane, other])[1]
-    assert (alone == among).all()
-    assert encode(colorizer.colorize(scan).pages, scan) == first
-
-
-def test_threads_take_turns(small_colorizer):
-    scans = [scan_of(desaturated(p())) for p in (data.astronaut, data.chelsea, data.coffee)]
-    expected = [small_colorizer.colorize(scan).rgb for scan in scans]
-    orders = [(0, 1, 2), (1, 2, 0), (2, 0, 1)]
-    results = {}
-
-    def work(order):
-        results[order] = [small_colorizer.colorize(scans[index]).rgb for index in order]
-
-    threads = [threading.Thread(target=work, args=(order,)) for order in orders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(results) == orders
-    for order, pages in results.items():
-        assert all((page == expected[index]).all() for index, page in zip(order, pages, strict=True))
+    alone = encoded(colorizer, scan)
+    others = [scan_of(desaturated(data.coffee())), scan_of(desaturated(data.astronaut())[:200])]
+    with ThreadPoolExecutor(4) as pool:
+        neighbors = [pool.submit(colors, colorizer, other) for other in others * 3]
+        among = list(pool.map(lambda _: encoded(colorizer, scan), range(4)))
+    assert all(neighbor.done() for neighbor in neighbors)
+    assert set(among) == {alone}
 
 
 def test_black_and_white_stay_pure(small_colorizer):
     levels = np.zeros((90, 120), np.uint8)
     levels[:, 60:] = 255
-    assert (small_colorizer.colorize(scan_of(levels)).rgb == levels[..., None]).all()
+    assert (colors(small_colorizer, scan_of(levels)) == levels[..., None]).all()
+
+
+def test_a_model_that_gives_no_numbers_is_an_error_and_never_a_gray_result():
+    class Broken:
+        name, concurrency = "broken", 1
+
+        def predict(self, lightness):
+            return np.full((*lightness.shape, 2), np.nan, np.float32)
+
+        def close(self):
+            pass
+
+    with pytest.raises(CheckpointError) as caught:
+        Colorizer(Broken(), "v-broken", 64).colorize(scan_of(desaturated(data.coffee())))
+    assert caught.value.code == "bad_prediction"
 
 
 @given(short=st.integers(1, 12), long=st.sampled_from([1, 2, 33, 1000, 5000]), swap=st.booleans())
@@ -143,9 +183,10 @@ def test_black_and_white_stay_pure(small_colorizer):
 def test_any_size_comes_out_in_the_same_size(small_colorizer, short, long, swap):
     size = (long, short) if swap else (short, long)
     levels = np.random.default_rng(short * long).integers(0, 256, size, np.uint8)
-    result = small_colorizer.colorize(scan_of(levels)).rgb
+    result = colors(small_colorizer, scan_of(levels))
     assert result.shape == (*size, 3)
     assert lightness_error(levels, result).max() <= 0.30
+    assert (nearest_levels(scan_of(result).lightness) == levels).all()
 
 
 @given(height=st.integers(1, 100_000), width=st.integers(1, 100_000), edge=st.integers(64, 1024))
@@ -158,24 +199,6 @@ def test_the_network_sees_sizes_it_can_take(height, width, edge):
         assert rows / columns == pytest.approx(height / width, rel=0.5)
 
 
-def test_the_version_and_device_are_told(colorizer):
-    assert (colorizer.version, colorizer.device) == ("v0", "cpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_cuda_is_refused_where_there_is_none():
-    with pytest.raises(SetupError) as caught:
-        Colorizer.load(MODELS, "cuda", 256)
-    assert caught.value.code == "no_cuda"
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_the_same_colors_as_the_cpu(colorizer):
-    plane = scan_of(desaturated(data.coffee())).lightness[:256, :384]
-    on_gpu = Colorizer.load(MODELS, "cuda", 256)
-    assert np.abs(on_gpu.predict_ab([plane])[0] - colorizer.predict_ab([plane])[0]).mean() < 0.5
-
-
 def test_historical_photographs_keep_their_lightness(colorizer):
     if not os.environ.get("GRAY2HUE_PHOTOS"):
         pytest.skip("GRAY2HUE_PHOTOS names no folder of photographs")
@@ -184,6 +207,9 @@ def test_historical_photographs_keep_their_lightness(colorizer):
     for path in files:
         with path.open("rb") as stream:
             scan = decode(stream, LIMITS)
-        error = lightness_error(scan.first.samples, colorizer.colorize(scan).rgb)
+        result = colors(colorizer, scan)
+        error = lightness_error(scan.first.samples, result)
         assert error.mean() <= 0.10
         assert error.max() <= 0.30
+        if scan.first.samples.ndim == 2:
+            assert (nearest_levels(scan_of(result).lightness) == scan.first.samples).all()

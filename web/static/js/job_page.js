@@ -5,6 +5,7 @@ import { confirmed } from "./confirm.js";
 import { setBar, setText } from "./dom.js";
 import { FileList } from "./file_list.js";
 import { count, percent, plural } from "./format.js";
+import { optionWords } from "./options.js";
 import { PhotoGrid } from "./photo_grid.js";
 import { PhotoSource } from "./photo_source.js";
 import { connectionText, poll } from "./poll.js";
@@ -20,11 +21,13 @@ const FILTERS = {
   all: ["pending", "running", "done", "failed", "canceled"],
   done: ["done"],
   problems: ["failed"],
+  warned: ["done"],
 };
 const EMPTY = {
   all: "The photographs appear here as they are found.",
   done: "Nothing is done yet.",
   problems: "No problems so far.",
+  warned: "No warnings so far.",
 };
 
 const find = (id) => document.getElementById(id);
@@ -88,21 +91,25 @@ class JobPage {
     setText(find("download"), over ? `Download results${alone ? " as a ZIP" : ""}` : `Download what is done (${count(job.counts.done)})`);
     find("job-label").hidden = alone;
     setText(find("job-label"), job.counts.done ? guessLabel(job.model_version, job.counts.done) : `Model ${job.model_version}`);
+    const options = optionWords(job.options);
+    find("job-options").hidden = !options;
+    setText(find("job-options"), `Options: ${options}.`);
     document.title = `${over || part === null ? "" : `${percent(part + problems)} · `}${job.name} · Gray2Hue`;
     this.#renderFilters();
   }
 
   #renderFilters() {
     const { counts } = this.job;
-    const numbers = { all: photographs(this.job), done: counts.done, problems: counts.failed };
-    const words = { all: "All", done: "Done", problems: "Problems" };
+    const numbers = { all: photographs(this.job), done: counts.done, problems: counts.failed, warned: this.job.warned };
+    const words = { all: "All", done: "Done", problems: "Problems", warned: "Warnings" };
     for (const button of find("filters").children) {
       const { filter } = button.dataset;
       setText(button, `${words[filter]} ${count(numbers[filter])}`);
       button.setAttribute("aria-pressed", String(filter === this.filter));
     }
+    find("filters").querySelector('[data-filter="warned"]').hidden = this.job.warned === 0;
     find("grid-empty").hidden = numbers[this.filter] > 0;
-    setText(find("grid-empty"), isOver(this.job) && this.filter !== "problems" ? "Nothing to show." : EMPTY[this.filter]);
+    setText(find("grid-empty"), isOver(this.job) && ["all", "done"].includes(this.filter) ? "Nothing to show." : EMPTY[this.filter]);
   }
 
   #isAlone() {
@@ -114,6 +121,7 @@ class JobPage {
     const openNow = isOver(this.job) && counts.failed <= FEW_PROBLEMS && counts.failed > 0;
     find("problems").open = find("problems").open || openNow;
     await this.problems.update(counts.failed, `${plural(counts.failed, "photograph")} could not be colorized`);
+    find("skipped").open = find("skipped").open || (isOver(this.job) && photographs(this.job) === 0);
     await this.skipped.update(counts.skipped, `${plural(counts.skipped, "file")} skipped`);
     const alone = this.#isAlone();
     find("photographs").hidden = alone || (isOver(this.job) && photographs(this.job) === 0);
@@ -143,7 +151,7 @@ class JobPage {
     this.filter = filter;
     find("grid").dataset.filter = filter;
     this.#renderFilters();
-    this.source = new PhotoSource(this.job.links.photos, FILTERS[filter]);
+    this.source = new PhotoSource(this.job.links.photos, FILTERS[filter], filter === "warned");
     await this.grid.show(this.source);
   }
 

@@ -2,6 +2,7 @@
 
 import { element, setRatio, setText } from "./dom.js";
 import { baseName } from "./format.js";
+import { warningText } from "./outcome.js";
 import { photoWords, reason } from "./words.js";
 
 const SAME_SHAPE = 0.02;
@@ -127,10 +128,11 @@ function makeTile(photo) {
 }
 
 function paint(tile, photo) {
-  tile.className = `tile ${photo.state}`;
+  tile.className = `tile ${photo.state}${photo.warning ? " warned" : ""}`;
   const button = tile.querySelector("button");
-  button.setAttribute("aria-label", `${photo.path}, ${photoWords(photo)}`);
-  setText(tile.querySelector(".tile-reason"), photo.state === "failed" ? reason(photo) : photoWords(photo));
+  const words = [photo.path, photoWords(photo), warningText(photo)].filter(Boolean);
+  button.setAttribute("aria-label", words.join(", "));
+  setText(tile.querySelector(".tile-reason"), photo.state === "failed" ? reason(photo) : warningText(photo) || photoWords(photo));
   const url = photo.links.thumbnail ?? photo.links.thumbnail_original;
   const image = button.querySelector("img");
   if (url && image?.getAttribute("src") !== url) {

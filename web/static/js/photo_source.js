@@ -10,10 +10,12 @@ export class PhotoSource {
   /**
    * @param {string} url the job's `links.photos`
    * @param {string[]} states
+   * @param {boolean} [warned] only those with a warning
    */
-  constructor(url, states) {
+  constructor(url, states, warned = false) {
     this.url = url;
     this.states = states;
+    this.warned = warned;
     this.photos = [];
     this.atEnd = false;
     this.listeners = new Set();
@@ -73,6 +75,9 @@ export class PhotoSource {
 
   async #page(after, limit) {
     const query = new URLSearchParams(this.states.map((state) => ["state", state]));
+    if (this.warned) {
+      query.set("warned", "true");
+    }
     query.set("after", String(after));
     query.set("limit", String(limit));
     const { data } = await getJson(`${this.url}?${query}`);

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { baseName } from "./format.js";
+import { outcomeDetails, warningLine } from "./outcome.js";
 import { Slider } from "./slider.js";
 import { guessLabel, photoWords, reason } from "./words.js";
 
@@ -21,8 +22,8 @@ export class SingleView {
     this.state = element("p", { class: "single-state" }, "Coloring…");
     this.buttons = element("div", { class: "choices" });
     const name = element("p", { class: "single-name", dir: "auto" }, path);
-    const texts = element("div", {}, name, this.state);
-    container.replaceChildren(this.frame, element("div", { class: "single-caption" }, texts, this.buttons));
+    this.texts = element("div", { class: "single-texts" }, name, this.state);
+    container.replaceChildren(this.frame, element("div", { class: "single-caption" }, this.texts, this.buttons));
     container.hidden = false;
     if (localUrl) {
       this.#showLocal();
@@ -63,6 +64,7 @@ export class SingleView {
       this.tell("The picture is ready, but its preview cannot be loaded.");
     }
     this.tell(guessLabel(photo.model_version));
+    this.texts.append(...[warningLine(photo), outcomeDetails(photo)].filter(Boolean));
     this.buttons.replaceChildren(
       element("a", { class: "button primary", href: photo.links.result, download: baseName(photo.result_path) }, "Download in color"),
       element("a", { class: "button", href: photo.links.original, download: baseName(photo.path) }, "Original"),

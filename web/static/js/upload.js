@@ -33,10 +33,11 @@ export class Speedometer {
 /**
  * Send files as one job.
  * @param {{file: File, path: string}[]} files
+ * @param {Object<string, string>} options of the job, by the API's names
  * @param {(progress: {sentBytes: number, totalBytes: number, speed: object|null}) => void} onProgress
  * @returns {{job: Promise<object|null>, cancel: () => void}} `job` gives null when it was canceled and rejects with an ApiError
  */
-export function send(files, onProgress) {
+export function send(files, options, onProgress) {
   const transfer = new XMLHttpRequest();
   const speedometer = new Speedometer();
   transfer.upload.addEventListener("progress", ({ loaded, total }) => {
@@ -46,7 +47,7 @@ export function send(files, onProgress) {
   transfer.open("POST", JOBS_URL);
   transfer.setRequestHeader("Accept", "application/json");
   transfer.setRequestHeader("X-CSRFToken", csrfToken());
-  transfer.send(form(files));
+  transfer.send(form(files, options));
   return { job, cancel: () => transfer.abort() };
 }
 
@@ -90,8 +91,10 @@ function outcome(transfer) {
   });
 }
 
-function form(files) {
+function form(files, options) {
   const parts = new FormData();
+  // Options first: a wrong one is refused before the files are read.
+  Object.entries(options).forEach(([name, value]) => parts.append(name, value));
   files.forEach(({ file, path }) => parts.append("files", file, path));
   return parts;
 }

@@ -5,12 +5,13 @@ import { ApiError, getJson } from "./api.js";
 import { setBar, setText } from "./dom.js";
 import { Dropzone } from "./dropzone.js";
 import { duration, percent, plural, size } from "./format.js";
+import { OptionsPanel } from "./options.js";
 import { connectionText, poll } from "./poll.js";
 import { SingleView } from "./single.js";
 import { send, uploadProblem } from "./upload.js";
 import { isOver } from "./words.js";
 
-const PICTURE = /\.(jpe?g|jpe|png|tiff?)$/i;
+const PICTURE = /\.(jpe?g|jpe|jfif|png|tiff?|webp|jp2|j2k|jp[fx]|j2c|jpc|bmp|dib|avif|hei[cf]|hif)$/i;
 const SLOW_MS = 1200;
 const FIRST_LOOKS = 40;
 const FIRST_LOOK_EVERY_MS = 300;
@@ -23,6 +24,7 @@ class UploadPage {
     this.maxBytes = Number(find("upload-page").dataset.maxUploadBytes);
     this.transfer = null;
     this.localUrl = null;
+    this.options = new OptionsPanel(find("options"));
     this.dropzone = new Dropzone(
       { zone: find("dropzone"), files: find("pick-files"), folder: find("pick-folder") },
       {
@@ -74,11 +76,11 @@ class UploadPage {
     find("recent")?.toggleAttribute("hidden", on);
     find("dropzone").classList.toggle("compact", on);
     setText(find("dropzone-title"), on ? "Drop the next one anywhere here" : "Drop photographs here");
-    find("single").after(find("dropzone"));
+    find("single").after(find("dropzone"), find("options"));
   }
 
   async #start() {
-    const started = send(this.files, (progress) => this.#progress(progress));
+    const started = send(this.files, this.options.chosen, (progress) => this.#progress(progress));
     this.transfer = started;
     this.dropzone.accepting = false;
     this.#compact(Boolean(this.single));
@@ -112,7 +114,7 @@ class UploadPage {
       return;
     }
     this.#showTransfer(false);
-    find("dropzone").hidden = false;
+    this.#showDropzone(true);
     showAs(job.links.page);
     const view = this.single;
     let looks = 0;
@@ -167,13 +169,18 @@ class UploadPage {
 
   #reset() {
     find("single").hidden = true;
-    find("dropzone").hidden = false;
+    this.#showDropzone(true);
     this.#compact(false);
+  }
+
+  #showDropzone(on) {
+    find("dropzone").hidden = !on;
+    find("options").hidden = !on;
   }
 
   #showTransfer(on) {
     find("transfer").hidden = !on;
-    find("dropzone").hidden = on || Boolean(this.single);
+    this.#showDropzone(!on && !this.single);
     find("transfer-bar").hidden = false;
     find("transfer-problem").hidden = true;
     find("transfer-retry").hidden = true;

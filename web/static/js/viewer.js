@@ -2,6 +2,7 @@
 
 import { element, setText } from "./dom.js";
 import { size } from "./format.js";
+import { outcomeDetails, warningLine } from "./outcome.js";
 import { Slider } from "./slider.js";
 import { photoWords, reason } from "./words.js";
 
@@ -14,6 +15,7 @@ export class Viewer {
     this.name = element("p", { class: "viewer-name", dir: "auto", id: "viewer-name" });
     this.picture = element("div", { class: "viewer-picture" });
     this.facts = element("p", { role: "status" });
+    this.more = element("div", { class: "viewer-more" });
     this.links = element("p", { class: "viewer-links" });
     this.back = element("button", { class: "viewer-step", type: "button", "aria-label": "Previous photograph" }, "‹");
     this.next = element("button", { class: "viewer-step next", type: "button", "aria-label": "Next photograph" }, "›");
@@ -23,7 +25,7 @@ export class Viewer {
       { class: "viewer", "aria-labelledby": "viewer-name" },
       element("div", { class: "viewer-head" }, this.name, this.exit),
       element("div", { class: "viewer-stage" }, this.back, this.picture, this.next),
-      element("div", { class: "viewer-foot" }, this.facts, this.links),
+      element("div", { class: "viewer-foot" }, element("div", { class: "viewer-texts" }, this.facts, this.more), this.links),
     );
     document.body.append(this.dialog);
     this.#listen();
@@ -88,6 +90,7 @@ export class Viewer {
     this.id = id;
     setText(this.name, photo.path);
     setText(this.facts, facts(photo));
+    this.more.replaceChildren(...[warningLine(photo), outcomeDetails(photo)].filter(Boolean));
     this.picture.replaceChildren(photo.state === "done" ? this.#slider(photo) : message(photo));
     this.links.replaceChildren(...downloads(photo));
     this.#bounds();

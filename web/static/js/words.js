@@ -3,6 +3,11 @@
 import { baseName, count, duration, elapsed, moment, percent, plural, rate } from "./format.js";
 
 const OVER = new Set(["completed", "completed_with_errors", "failed", "canceled"]);
+const LEFT_AS_IT_IS = {
+  already_color:
+    "It is in color already and was left as it is. To have it colored anew, send it again with “Color anew” chosen under Options.",
+  no_tones: "It has no tones between dark and light that could take color: line art, text or a blank page.",
+};
 const MACHINE_WORDS = {
   pending: "waiting for its turn",
   running: "being colorized",
@@ -51,7 +56,7 @@ export function jobSentence(job) {
     case "canceling":
       return "Stopping. What is in hand is let go, what is done is kept.";
     case "completed":
-      return `Finished: ${plural(done, "photograph")} in color.`;
+      return done ? `Finished: ${plural(done, "photograph")} in color.` : "Finished. Nothing was colorized; why is told below.";
     case "completed_with_errors":
       return `Finished: ${plural(done, "photograph")} in color, ${count(failed)} could not be colorized.`;
     case "failed":
@@ -74,7 +79,7 @@ export function jobSummary(job) {
     case "canceling":
       return "Stopping";
     case "completed":
-      return `${count(done)} in color`;
+      return done ? `${count(done)} in color` : "Nothing to colorize";
     case "completed_with_errors":
       return `${count(done)} in color, ${plural(failed, "problem")}`;
     case "failed":
@@ -96,6 +101,7 @@ export function jobNumbers(job) {
     !over && running > 0 && `${count(running)} in hand`,
     !over && pending > 0 && `${count(pending)} waiting`,
     failed > 0 && plural(failed, "problem"),
+    job.warned > 0 && plural(job.warned, "warning"),
     skipped > 0 && `${count(skipped)} skipped`,
     canceled > 0 && `${count(canceled)} not colorized`,
     !over && job.rate_per_s && rate(job.rate_per_s),
@@ -112,6 +118,9 @@ export function guessLabel(version, results = 1) {
 
 /** @param {object} photo @returns {string} why nothing in color came of it, without its name, which stands beside it */
 export function reason(photo) {
+  if (photo.code in LEFT_AS_IT_IS) {
+    return LEFT_AS_IT_IS[photo.code];
+  }
   const name = [photo.path, baseName(photo.path)].find((prefix) => photo.message.startsWith(`${prefix}: `));
   const text = name ? photo.message.slice(name.length + 2) : photo.message;
   return text.charAt(0).toUpperCase() + text.slice(1);

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.archives import MANIFEST_FIELDS, manifest_csv, manifest_jsonl
+from core.archives import MANIFEST_FIELDS, NO_RESULT, ORIGINAL_FIELDS, manifest_csv, manifest_jsonl
 
 ROW = {
     "path": '写真/ä "b", c\nd.jpg',
@@ -18,6 +18,18 @@ ROW = {
     "result_sha256": "cd" * 32,
     "model_version": "v0",
     "seconds": 0.25,
+    "warning": "little_color",
+    "losses": ["alpha, which JPEG cannot hold", "层"],
+    "lightness_error_mean": 0.04,
+    "lightness_error_max": 0.25,
+    "mean_chroma": 1.5,
+    "runtime": "test",
+    "options": {"saturation": 1.0, "mark": False},
+}
+AS_CELLS = {
+    "code": "",
+    "losses": "alpha, which JPEG cannot hold; 层",
+    "options": '{"saturation": 1.0, "mark": false}',
 }
 
 
@@ -27,13 +39,15 @@ def as_csv(*rows):
 
 def test_the_fields_are_those_promised():
     assert ",".join(MANIFEST_FIELDS) == (
-        "path,state,code,message,result_path,size_bytes,result_size_bytes,sha256,result_sha256,model_version,seconds"
+        "path,state,code,message,result_path,size_bytes,result_size_bytes,sha256,result_sha256,model_version,seconds,"
+        "warning,losses,lightness_error_mean,lightness_error_max,mean_chroma,runtime,options"
     )
+    assert set(MANIFEST_FIELDS) == {*ORIGINAL_FIELDS, *NO_RESULT, "options"}
 
 
 def test_the_csv_reads_back_as_it_was_written():
     read = list(csv.DictReader(io.StringIO(as_csv(ROW, ROW).decode("utf-8-sig"), newline="")))
-    assert read == [{name: "" if value is None else str(value) for name, value in ROW.items()}] * 2
+    assert read == [{name: str(value) for name, value in ROW.items()} | AS_CELLS] * 2
 
 
 def test_the_csv_starts_with_a_byte_order_mark_and_the_fields():
@@ -43,8 +57,10 @@ def test_the_csv_starts_with_a_byte_order_mark_and_the_fields():
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
 def test_text_that_a_spreadsheet_would_run_is_defused(start):
     path = start + "HYPERLINK(1).jpg"
-    (read,) = csv.DictReader(io.StringIO(as_csv({"path": path, "seconds": -1.5}).decode("utf-8-sig"), newline=""))
-    assert read["path"] == "'" + path
+    (read,) = csv.DictReader(
+        io.StringIO(as_csv({"path": path, "losses": [path], "seconds": -1.5}).decode("utf-8-sig"), newline="")
+    )
+    assert read["path"] == read["losses"] == "'" + path
     assert read["seconds"] == "-1.5"
 
 

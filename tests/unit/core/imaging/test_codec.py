@@ -1,15 +1,22 @@
 import io
+import struct
+import tempfile
 import warnings
+from dataclasses import replace
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, IptcImagePlugin, PngImagePlugin
 
 from core.errors import ImageError
 from core.imaging import codec
-from core.imaging.codec import IMAGE_SUFFIXES, ImageLimits, decode, encode, probe
+from core.imaging.codec import IMAGE_SUFFIXES, ImageLimits, decode, encode, probe, result_format
+from core.imaging.kinds import HEADER_BYTES, accepted_format
+from core.imaging.metadata import srgb_profile
+from core.imaging.output import ArrayPage, Output
 
 FORMATS = ["JPEG", "PNG", "TIFF"]
 
@@ -45,17 +52,36 @@ def test_bytes_that_are_no_image_are_told_apart_from_bad_images(content, limits)
     assert refusal(decode, content, limits) == "unsupported_format"
 
 
-@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "BMP", "JPEG2000", "AVIF", "ICO", "PPM"])
+@pytest.mark.parametrize("file_format", ["GIF", "ICO", "PPM"])
 def test_known_kinds_that_are_not_accepted_are_named(color, limits, save, file_format):
     content = save(color[:64, :64], file_format)
     assert refusal(probe, content, limits) == refusal(decode, content, limits) == "unsupported_format"
 
 
 @pytest.mark.parametrize("head", [
-    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"8BPS\0\x01", b"II*\0\x10\0\0\0CR\x02\0", b"\xff\x0a", b"FUJIFILMCCD-RAW",
+    b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", b"8BPS\0\x01", b"II*\0\x10\0\0\0CR\x02\0", b"\xff\x0a", b"FUJIFILMCCD-RAW",
 ])  # fmt: skip
 def test_known_kinds_are_told_by_their_first_bytes(head, limits):
     assert refusal(probe, head + bytes(200), limits) == "unsupported_format"
+
+
+@pytest.mark.parametrize(("pillows_name", "ours"), [
+    ("JPEG", "JPEG"), ("PNG", "PNG"), ("TIFF", "TIFF"), ("WEBP", "WebP"), ("JPEG2000", "JPEG 2000"), ("BMP", "BMP"),
+    ("AVIF", "AVIF"),
+])  # fmt: skip
+def test_formats_are_told_by_content(color, save, pillows_name, ours):
+    content = save(color[:64, :64], pillows_name)
+    assert accepted_format(content[:HEADER_BYTES]) == ours
+
+
+@pytest.mark.parametrize(("head", "ours"), [
+    (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"), (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"), (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+    (b"\0\0\0\x18ftypavis\0\0\0\0avisavif", "AVIF"), (b"MM\0+\0\x08", "TIFF"),
+    (b"\0\0\0\x14ftypmif1\0\0\0\0mif1heic", None),
+])  # fmt: skip
+def test_formats_are_told_by_brands_and_by_rare_beginnings(head, ours):
+    assert accepted_format(head + bytes(100)) == ours
 
 
 def test_an_empty_file_is_refused(limits):
@@ -115,16 +141,181 @@ def test_damaged_files_never_raise_anything_but_a_coded_refusal(color, limits, s
 
 def test_encode_refuses_pages_of_another_size_or_depth(gray, read, save):
     scan = read(save(gray, "PNG"))
-    pixels = np.dstack([gray] * 3)
-    for pages in ([pixels[:-1]], [pixels.astype(np.uint16)], [pixels, pixels], [], pixels):
+    page = ArrayPage(np.dstack([gray] * 3))
+    short, deep = ArrayPage(page.pixels[:-1]), ArrayPage(page.pixels.astype(np.uint16))
+    for pages in ([short], [deep], [page, page], []):
         with pytest.raises(ValueError, match="the scan needs"):
-            encode(pages, scan)
+            encode(pages, scan, Output(), io.BytesIO())
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_the_same_pixels_encode_to_the_same_bytes(color, read, save, write_back, exif, file_format):
+@pytest.mark.parametrize("target", FORMATS)
+def test_the_same_pixels_encode_to_the_same_bytes(color, save, write_as, exif, provenance, file_format, target):
     content = save(color, file_format, exif=exif if file_format != "TIFF" else Image.Exif(), icc_profile=bytes(200))
-    assert write_back(content) == write_back(content)
+    first, again = (write_as(content, target, provenance=provenance) for _ in range(2))
+    assert first == again
+
+
+def test_the_format_of_results_is_the_originals_unless_another_is_asked_for():
+    assert result_format("PNG", None) == "PNG"
+    assert result_format("PNG", "TIFF") == "TIFF"
+    assert result_format("TIFF", "JPEG") == "JPEG"
+    assert result_format("TIFF", "JPEG", pages=2) == "TIFF"
+    assert result_format("HEIC", None) == "JPEG"
+
+
+def test_a_format_that_is_not_written_here_is_told(gray, read, rgb_pages, save):
+    scan = replace(read(save(gray, "PNG")), format="HEIC")
+    stream = io.BytesIO()
+    assert any("HEIC" in loss and "JPEG" in loss for loss in encode(rgb_pages(scan), scan, Output(), stream))
+    assert read(stream.getvalue()).format == "JPEG"
+
+
+def test_several_pages_stay_a_tiff_whatever_is_asked_for(gray, read, save, write_as):
+    content = save(gray, "TIFF", save_all=True, append_images=[Image.fromarray(gray)])
+    result, losses = write_as(content, "JPEG")
+    assert read(result).format == "TIFF"
+    assert len(read(result).pages) == 2
+    assert any("JPEG" in loss and "several pages" in loss for loss in losses)
+
+
+def test_16_bits_are_rounded_to_the_nearest_of_8_where_the_format_holds_no_more(read, rgb_pages, save_tiff):
+    ramp = np.arange(0, 65536, 3, dtype=np.uint16)[: 16 * 1365].reshape(16, 1365)
+    scan = read(save_tiff(ramp))
+    stream = io.BytesIO()
+    losses = encode(rgb_pages(scan), scan, Output("WebP", quality=100), stream)
+    assert (read(stream.getvalue()).first.samples == np.rint(ramp / 257)[..., None]).all()
+    assert any("16 bits" in loss for loss in losses)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_transparency_that_jpeg_cannot_hold_is_told(color, gray, read, save, write_as, file_format):
+    image = Image.fromarray(color[:, :301])
+    image.putalpha(Image.fromarray(gray))
+    result, losses = write_as(save(image, file_format), "JPEG")
+    assert any("transparency" in loss for loss in losses)
+    assert np.abs(read(result).first.samples.astype(int) - color[:, :301]).mean() < 4
+    for kept in ("PNG", "TIFF"):
+        result, losses = write_as(save(image, file_format), kept)
+        assert losses == ()
+        assert (read(result).alpha == gray).all()
+
+
+@pytest.fixture
+def documented(gray, exif, iptc, xmp_packet, save):
+    """The same photograph in each format, with EXIF (orientation 6), IPTC, XMP and 600 by 300 dots per inch."""
+
+    def documented(file_format):
+        if file_format == "JPEG":
+            resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc
+            resource += bytes(len(resource) % 2)
+            segment = b"\xff\xed" + (len(resource) + 2).to_bytes(2) + resource
+            return save(gray, "JPEG", exif=exif, dpi=(600, 300), xmp=xmp_packet, extra=segment)
+        if file_format == "PNG":
+            texts = PngImagePlugin.PngInfo()
+            texts.add_itxt("XML:com.adobe.xmp", xmp_packet.decode(), zip=True)
+            profile = f"\niptc\n{len(iptc):8}\n{iptc.hex()}\n"
+            texts.add_text("Raw profile type iptc", profile, zip=True)
+            return save(gray, "PNG", exif=exif, dpi=(600, 300), pnginfo=texts)
+        block = Image.Exif()
+        block.load(exif)
+        tags = {700: xmp_packet, 33723: iptc}
+        block.update(tags)
+        return save(gray, "TIFF", exif=block, dpi=(600, 300))
+
+    return documented
+
+
+def seen_by_pillow(content):
+    with Image.open(io.BytesIO(content)) as image:
+        # Before its pixels are loaded, since Pillow then turns a TIFF upright and forgets its orientation.
+        block = image.getexif()
+        xmp = image.info.get("xmp") or b""
+        records = IptcImagePlugin.getiptcinfo(image) if image.format != "PNG" else iptc_of_png(image)
+        return {
+            "maker": block.get(271),
+            "orientation": block.get(274),
+            "taken": block.get_ifd(0x8769).get(0x9003),
+            "place": block.get_ifd(0x8825).get(2),
+            "dpi": tuple(round(float(value)) for value in image.info["dpi"]),
+            "xmp": "Straße, 東京" in (xmp.decode() if isinstance(xmp, bytes) else xmp),
+            "caption": records.get((2, 120)),
+        }
+
+
+def iptc_of_png(image):
+    data = bytes.fromhex("".join(image.text["Raw profile type iptc"].split()[2:]))
+    start = data.index(b"\x1c\x02\x78")
+    size = int.from_bytes(data[start + 3 : start + 5])
+    return {(2, 120): data[start + 5 : start + 5 + size]}
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+def test_metadata_survive_from_any_format_to_any_other(
+    documented, read, write_as, provenance, source, target, labelled
+):
+    result, losses = write_as(documented(source), target, provenance=provenance if labelled else None)
+    assert losses == ()
+    assert seen_by_pillow(result) == {
+        "maker": "Plaubel",
+        "orientation": 6,
+        "taken": "1931:01:02 03:04:05",
+        "place": (48.0, 8.0, 30.0),
+        "dpi": (600, 300),
+        "xmp": True,
+        "caption": "Hof ³".encode(),
+    }
+    assert (read(result).width, read(result).height) == (301, 251)
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+def test_every_result_is_labelled_and_tagged_as_srgb(gray, save, write_as, provenance, source, target):
+    result, _ = write_as(save(gray, source), target, provenance=provenance)
+    with Image.open(io.BytesIO(result)) as image:
+        image.load()
+        xmp = image.info["xmp"]
+        assert image.info["icc_profile"] == srgb_profile()
+    assert b"compositeWithTrainedAlgorithmicMedia" in xmp
+    assert b"Gray2Hue 0.1.0" in xmp
+
+
+@pytest.mark.parametrize("source", FORMATS)
+def test_xmp_that_cannot_be_read_is_replaced_and_told(gray, save, write_as, provenance, source):
+    block = Image.Exif()
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", "no XMP")
+    options = {"JPEG": {"xmp": b"no XMP"}, "PNG": {"pnginfo": texts}, "TIFF": {"exif": block}}
+    block[700] = b"no XMP"
+    for target in FORMATS:
+        result, losses = write_as(save(gray, source, **options[source]), target, provenance=provenance)
+        assert any("XMP" in loss for loss in losses)
+        assert b"no XMP" not in result
+
+
+def test_what_other_formats_cannot_hold_is_told(gray, save, write_as):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "Hof 3")
+    assert write_as(save(gray, "PNG", pnginfo=texts), "TIFF")[1] == ("the text 'Title'",)
+    assert write_as(save(gray, "JPEG", comment=b"box 12"), "PNG")[1] == ("the comment",)
+    block = Image.Exif()
+    block[65001] = "shelf 4"
+    assert write_as(save(gray, "TIFF", exif=block), "JPEG")[1] == ("the TIFF tags 65001",)
+    for content in (save(gray, "PNG", pnginfo=texts), save(gray, "JPEG", comment=b"x"), save(gray, "TIFF", exif=block)):
+        assert write_as(content)[1] == ()
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_profile_is_converted_and_told(gray, read, save, write_as, file_format):
+    profile = bytes(imagecodecs.cms_profile("gray", gamma=1.0))
+    scan = read(save(gray, file_format, icc_profile=profile))
+    assert any("gray built-in" in loss for loss in scan.losses)
+    decoded = scan.first.samples / 255
+    expected = 116 * np.cbrt(np.maximum(decoded, 0.009)) - 16
+    assert np.abs(scan.lightness - expected)[decoded > 0.009].max() < 0.02
+    assert read(save(gray, file_format)).losses == ()
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), long=st.sampled_from([1, 5000]), data=st.data())
@@ -154,3 +345,16 @@ def test_every_photograph_of_the_folder_decodes_and_encodes(photos, write_back, 
 
 def test_codec_offers_what_callers_need():
     assert all(hasattr(codec, name) for name in codec.__all__)
+
+
+@pytest.mark.parametrize("spooled_bytes", [1, 10**9])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WebP", "JPEG 2000", "BMP", "AVIF"])
+def test_results_may_be_written_to_temporary_files(gray, color, read, save, file_format, spooled_bytes):
+    scan = read(save(gray, "TIFF"))
+    page = ArrayPage(np.ascontiguousarray(color[:, :301]))
+    expected = io.BytesIO()
+    encode([page], scan, Output(format=file_format), expected)
+    with tempfile.SpooledTemporaryFile(spooled_bytes) as stream:
+        encode([page], scan, Output(format=file_format), stream)
+        stream.seek(0)
+        assert stream.read() == expected.getvalue()

@@ -3,7 +3,18 @@ import io
 import pytest
 from PIL import Image
 
-from core.imaging.ifd import Entry, IfdError, Layout, find_value, read_chain, read_ifd, read_layout, serialize
+from core.imaging.ifd import (
+    Entry,
+    IfdError,
+    Layout,
+    amended,
+    block,
+    find_value,
+    read_chain,
+    read_ifd,
+    read_layout,
+    serialize,
+)
 
 
 def test_directories_of_a_real_exif_block_are_read_with_their_children(exif):
@@ -51,3 +62,21 @@ def test_directories_and_values_outside_of_the_file_are_refused_or_told():
         read_ifd(io.BytesIO(bytes(8)), Layout("<", big=True), 2**64 - 1)
     block = serialize((Entry(271, 2, b"a long value\0"),), Layout("<"), 0)
     assert read_ifd(io.BytesIO(block[:-6]), Layout("<"), 0).unreadable == (271,)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_block_of_exif_reads_the_same_and_takes_further_tags(order):
+    number = {"<": b"\6\0", ">": b"\0\6"}[order]
+    made = block((Entry(271, 2, b"Voigtlaender\0"), Entry(274, 3, number)), order)
+    changed = amended(made, [Entry(274, 3, number[::-1]), Entry(305, 2, b"a program\0"), Entry(258, 3, number)])
+    layout, offset = read_layout(changed)
+    assert layout.order == order
+    tags = {entry.tag: entry.data for entry in read_ifd(io.BytesIO(changed), layout, offset).entries}
+    assert tags == {258: number, 271: b"Voigtlaender\0", 274: number[::-1], 305: b"a program\0"}
+    assert list(tags) == sorted(tags)
+
+
+def test_a_block_that_cannot_be_read_is_not_amended():
+    for damaged in (b"", b"II*\0\xff\xff\xff\xff", b"nonsense and more"):
+        with pytest.raises(IfdError):
+            amended(damaged, [])

@@ -1,8 +1,9 @@
 import io
 
-from PIL import ImageCms
+import pytest
+from PIL import Image, ImageCms
 
-from core.imaging.metadata import exif_orientation, is_rgb_profile, result_profile, srgb_profile, without_thumbnail
+from core.imaging.metadata import exif_dpi, exif_orientation, readable_exif, srgb_profile, without_thumbnail
 
 
 def test_the_srgb_profile_is_one_that_littlecms_accepts():
@@ -19,11 +20,22 @@ def test_the_srgb_profile_holds_no_time_of_its_making():
     assert first[24:28] == (1999).to_bytes(2) + (10).to_bytes(2)
 
 
-def test_only_a_profile_for_rgb_is_kept():
-    assert is_rgb_profile(srgb_profile())
-    assert not is_rgb_profile(b"RGB ")
-    assert result_profile(None) is None
-    assert result_profile(b"nonsense") == srgb_profile()
+def test_exif_is_handed_on_without_its_thumbnail_where_it_can_be_read(exif):
+    block = exif.removeprefix(b"Exif\0\0")
+    assert readable_exif(b"") == (b"", ())
+    assert readable_exif(block) == (block, ())
+    found, losses = readable_exif(b"II*\0\xff\xff\xff\xff")
+    assert found == b""
+    assert "EXIF" in losses[0]
+
+
+@pytest.mark.parametrize(("unit", "expected"), [(2, (300, 150)), (3, (762, 381)), (1, None), (None, (300, 150))])
+def test_resolution_is_told_per_inch(unit, expected):
+    block = Image.Exif()
+    block.update({282: 300.0, 283: 150.0})
+    if unit:
+        block[296] = unit
+    assert exif_dpi(block.tobytes().removeprefix(b"Exif\0\0")) == expected
 
 
 def test_orientation_of_damaged_exif_is_upright():

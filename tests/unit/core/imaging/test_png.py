@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from core.errors import ImageError
+from core.imaging.codec import decode
 from core.imaging.metadata import srgb_profile
 
 
@@ -71,12 +73,72 @@ def test_chunks_that_describe_the_old_pixels_are_left_out(color, save, write_bac
     assert kinds == []
 
 
-def test_a_profile_for_rgb_stays_and_a_gray_one_becomes_srgb(color, gray, read, save, write_back):
-    gray_profile = srgb_profile()[:16] + b"GRAY" + srgb_profile()[20:]
-    assert opened(write_back(save(color, "PNG", icc_profile=srgb_profile()))).info["icc_profile"] == srgb_profile()
-    content = save(gray, "PNG", icc_profile=gray_profile)
-    assert opened(write_back(content)).info["icc_profile"] == srgb_profile()
-    assert any("ICC" in loss for loss in read(content).losses)
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_gray_of_few_bits_fills_8(read, bits):
+    levels = 1 << bits
+    rows = [bytes([0]) + bytes(np.packbits(_bits_of(np.arange(levels), bits)))] * 2
+    header = struct.pack(">IIBBBBB", levels, 2, bits, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"".join(rows)))
+    expected = np.rint(np.arange(levels) * (255 / (levels - 1)))
+    assert (read(content + _chunk(b"IEND", b"")).first.samples == expected).all()
+
+
+def _bits_of(values, bits):
+    return (values[:, None] >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8).ravel()
+
+
+def test_a_palette_with_transparent_colors_becomes_colors_and_alpha(color, save, write_back):
+    image = Image.fromarray(color).quantize(32)
+    transparency = bytes(range(0, 256, 8))
+    result = np.asarray(opened(write_back(save(image, "PNG", transparency=transparency))))
+    indices = np.asarray(image)
+    assert (result[..., 3] == np.frombuffer(transparency, np.uint8)[indices]).all()
+    assert (result[..., :3] == np.asarray(image.convert("RGB"))).all()
+
+
+def test_every_result_is_tagged_as_srgb_and_by_nothing_else(color, save, write_back):
+    plain = save(color, "PNG")
+    for chunk in (b"", _chunk(b"gAMA", (55556).to_bytes(4)), _chunk(b"sRGB", b"\0"), _chunk(b"cHRM", bytes(32))):
+        result = write_back(plain[:33] + chunk + plain[33:])
+        assert opened(result).info["icc_profile"] == srgb_profile()
+        assert not any(kind in result[:3000] for kind in (b"gAMA", b"sRGB\0", b"cHRM"))
+
+
+def test_another_gamma_than_that_of_srgb_is_told(gray, read, save):
+    plain = save(gray, "PNG")
+    for gamma, told in ((45455, False), (55556, True), (100_000, True)):
+        content = plain[:33] + _chunk(b"gAMA", gamma.to_bytes(4)) + plain[33:]
+        assert any("gamma" in loss for loss in read(content).losses) is told
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_label_takes_the_place_of_the_old_xmp_and_other_texts_stay(
+    gray, save, write_as, provenance, xmp_packet, zipped
+):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", xmp_packet.decode(), zip=zipped)
+    texts.add_itxt("Title", "Hof 3", zip=True)
+    result, losses = write_as(save(gray, "PNG", pnginfo=texts), provenance=provenance)
+    assert losses == ()
+    assert result.count(b"XML:com.adobe.xmp") == 1
+    seen = opened(result)
+    assert seen.text["Title"] == "Hof 3"
+    assert "Straße, 東京" in seen.text["XML:com.adobe.xmp"]
+    assert "compositeWithTrainedAlgorithmicMedia" in seen.text["XML:com.adobe.xmp"]
+
+
+def test_xmp_that_inflates_without_end_is_cut(gray, read, save):
+    content = save(gray, "PNG")
+    bomb = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(200_000_000))
+    assert len(read(content[:33] + _chunk(b"iTXt", bomb) + content[33:]).metadata.portable.xmp) <= 16 * 2**20
+
+
+def test_a_chunk_of_absurd_size_is_refused(gray, limits, save):
+    content = save(gray, "PNG")
+    huge = _chunk(b"prVt", bytes(65 * 2**20))
+    with pytest.raises(ImageError) as caught:
+        decode(io.BytesIO(content[:33] + huge + content[33:]), limits)
+    assert caught.value.code == "unreadable_image"
 
 
 def test_a_profile_that_inflates_without_end_is_cut(gray, read, save):

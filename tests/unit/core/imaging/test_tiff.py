@@ -1,15 +1,24 @@
 import io
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
 from core.errors import ImageError
-from core.imaging.codec import ImageLimits, decode, probe
+from core.imaging.codec import ImageLimits, decode, encode, probe
 from core.imaging.metadata import srgb_profile
+from core.imaging.output import ArrayPage, Output
 
-LOSSLESS = [None, "lzw", "zlib", "packbits", "lzma", "zstd"]
+LOSSLESS = {
+    None: "NONE",
+    "lzw": "LZW",
+    "zlib": "ADOBE_DEFLATE",
+    "deflate": "DEFLATE",
+    "packbits": "PACKBITS",
+    "zstd": "ZSTD",
+}
 
 
 def reopened(content):
@@ -23,19 +32,127 @@ def refusal(content, limits):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-@pytest.mark.parametrize("compression", LOSSLESS)
+@pytest.mark.parametrize(("compression", "name"), LOSSLESS.items())
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_samples_survive_exactly(gray, color, read, save_tiff, write_back, kind, compression, byteorder):
+def test_samples_depth_compression_and_byte_order_are_kept(
+    gray, color, read, save_tiff, write_back, kind, compression, name, byteorder
+):
     for pixels in (gray, color):
         wide = pixels.astype(kind) * (257 if kind is np.uint16 else 1)
         content = save_tiff(wide, compression=compression, byteorder=byteorder, predictor=compression == "lzw")
         assert (read(content).first.samples == wide).all()
-        with reopened(write_back(content)) as result:
-            page = result.pages[0]
-            assert (page.photometric.name, page.compression.name) == ("RGB", "ADOBE_DEFLATE")
-            assert page.dtype == kind
-            assert result.byteorder == byteorder
-            assert (page.asarray() == (wide if wide.ndim == 3 else wide[..., None])).all()
+        result = write_back(content)
+        expected = wide if wide.ndim == 3 else np.dstack([wide] * 3)
+        with reopened(result) as file:
+            page = file.pages[0]
+            assert (page.photometric.name, page.compression.name, page.dtype) == ("RGB", name, kind)
+            assert file.byteorder == byteorder
+            assert (page.asarray() == expected).all()
+        assert (imagecodecs.tiff_decode(result) == expected).all()
+
+
+def test_jpeg_stays_jpeg_of_the_quality_asked_for_without_subsampling(color, read, save, write_as):
+    content = save(color, "TIFF", compression="jpeg", quality=95)
+    scan = read(content)
+    result, losses = write_as(content, quality=97)
+    with reopened(result) as file:
+        page = file.pages[0]
+        assert page.compression.name == "JPEG"
+        assert page.subsampling == (1, 1)
+    assert losses == ()
+    assert np.abs(np.asarray(Image.open(io.BytesIO(result))).astype(int) - scan.first.samples).mean() < 2
+    assert len(result) > len(write_as(content, quality=50)[0]) * 1.5
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_a_compression_for_black_and_white_becomes_deflate_and_is_told(gray, read, save, write_as, compression):
+    content = save(gray > 128, "TIFF", compression=compression)
+    result, losses = write_as(content)
+    with reopened(result) as file:
+        assert file.pages[0].compression.name == "ADOBE_DEFLATE"
+    assert any("CCITT" in loss and "Deflate" in loss for loss in losses)
+    assert (read(result).first.samples == np.where(gray > 128, 255, 0)[..., None]).all()
+
+
+def test_transparency_that_jpeg_in_tiff_cannot_hold_goes_into_deflate(color, gray, read, save_tiff, write_as):
+    planes = np.stack([*np.moveaxis(color[:, :301], -1, 0), gray])
+    options = {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["unassalpha"], "compression": "jpeg"}
+    content = save_tiff(planes, **options)
+    result, losses = write_as(content)
+    assert (read(result).alpha == read(content).alpha).all()
+    assert any("JPEG" in loss for loss in losses)
+
+
+@pytest.mark.parametrize("options", [
+    {"tile": (64, 48)}, {"tile": (32, 64), "compression": "zlib", "predictor": True},
+    {"tile": (16, 16), "compression": "jpeg"}, {"tile": (64, 64), "compression": "lzw"},
+])  # fmt: skip
+def test_tiles_stay_tiles(color, read, save_tiff, write_back, options):
+    if options.get("compression") == "jpeg":
+        options = {**options, "subsampling": (1, 1)}
+    content = save_tiff(color, photometric="rgb", **options)
+    result = write_back(content)
+    with reopened(result) as file:
+        assert (file.pages[0].tilelength, file.pages[0].tilewidth) == options["tile"]
+    tolerance = 2 if "jpeg" in options.values() else 0
+    assert np.abs(read(result).first.samples.astype(int) - read(content).first.samples).mean() <= tolerance
+
+
+def test_bigtiff_stays_bigtiff(gray, save_tiff, write_back):
+    tag = (65001, 16, 1, 2**40, True)
+    with reopened(write_back(save_tiff(gray, bigtiff=True, extratags=[tag]))) as file:
+        assert file.is_bigtiff
+        assert file.pages[0].tags[65001].value == 2**40
+
+
+def test_rows_are_written_while_they_come(read, save_tiff):
+    pixels = np.random.default_rng(1).integers(0, 65536, (1500, 1000), np.uint16)
+    scan = read(save_tiff(pixels))
+    stream = io.BytesIO()
+    written = []
+
+    class Page(ArrayPage):
+        def bands(self):
+            for top in range(0, self.height, 100):
+                written.append(stream.seek(0, io.SEEK_END))
+                yield self.pixels[top : top + 100]
+
+    encode([Page(np.dstack([pixels] * 3))], scan, Output(), stream)
+    assert written == sorted(written)
+    assert written[-1] > 0.8 * len(stream.getvalue())
+    assert (read(stream.getvalue()).first.samples == pixels[..., None]).all()
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_cmyk_becomes_rgb_and_is_told(color, gray, read, save, save_tiff, alpha):
+    image = Image.fromarray(color[:, :301]).convert("CMYK")
+    content = save(image, "TIFF")
+    if alpha:
+        pixels = np.dstack([np.asarray(image), gray])
+        content = save_tiff(pixels, photometric="separated", extrasamples=["unassalpha"])
+    scan = read(content)
+    assert (scan.first.samples == np.asarray(image.convert("RGB"))).all()
+    assert any("CMYK" in loss for loss in scan.losses)
+    assert (scan.alpha == gray).all() if alpha else scan.alpha is None
+
+
+@pytest.mark.parametrize("compression", ["jpegxl", "jpeg2000", "lzma"])
+def test_rare_compressions_are_refused_by_name(color, limits, save_tiff, compression):
+    content = save_tiff(color, photometric="rgb", compression=compression)
+    with pytest.raises(ImageError, match="compressed with") as caught:
+        decode(io.BytesIO(content), limits)
+    assert caught.value.code == "unsupported_format"
+
+
+def test_the_label_takes_the_place_of_the_old_xmp_on_every_page(gray, save, write_as, provenance, xmp_packet):
+    block = Image.Exif()
+    block.update({700: xmp_packet, 270: "Hof 3"})
+    content = save(gray, "TIFF", exif=block, save_all=True, append_images=[Image.fromarray(gray)])
+    with reopened(write_as(content, provenance=provenance)[0]) as file:
+        packets = [bytes(page.tags[700].value) for page in file.pages]
+        assert file.pages[0].tags[270].value == "Hof 3"
+    assert all(b"compositeWithTrainedAlgorithmicMedia" in packet for packet in packets)
+    assert "Straße, 東京".encode() in packets[0]
 
 
 @pytest.mark.parametrize("options", [
@@ -182,9 +299,10 @@ def test_other_numbers_than_unsigned_ones_up_to_16_bits_are_refused(pixels, limi
     assert refusal(save_tiff(pixels), limits) == "unsupported_format"
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
-def test_other_colors_than_gray_and_rgb_are_refused(color, limits, save, mode):
-    assert refusal(save(Image.fromarray(color).convert(mode), "TIFF"), limits) == "unsupported_format"
+@pytest.mark.parametrize("mode", ["LAB", "YCbCr"])
+def test_other_colors_than_gray_rgb_and_cmyk_are_refused(color, limits, save, mode):
+    image = Image.new("LAB", (9, 9)) if mode == "LAB" else Image.fromarray(color).convert(mode)
+    assert refusal(save(image, "TIFF"), limits) == "unsupported_format"
 
 
 def test_camera_raw_files_are_refused_rather_than_their_thumbnail_colorized(gray, limits):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -10,9 +11,24 @@ from sqlalchemy import select, update
 from core import jobs
 from core.database import Database
 from core.jobs import ClaimedPhoto, Hint, IngestClaim, JobLimits, NewPhoto, PhotoResult
+from core.options import JobOptions
 from core.records import Chunk, Job, Photo, PhotoState, utc_now
 
 LIMITS = JobLimits(chunks_in_flight=2, lease_s=30, resend_after_s=30, max_deaths=3)
+RESULT = PhotoResult(
+    result_key="r",
+    result_size_bytes=1,
+    result_sha256="0" * 64,
+    result_media_type="image/jpeg",
+    model_version="v-test",
+    runtime="test",
+    seconds=0.5,
+    warning="",
+    losses=(),
+    lightness_error_mean=0.04,
+    lightness_error_max=0.25,
+    mean_chroma=12.5,
+)
 
 
 @dataclass
@@ -23,7 +39,7 @@ class Bench:
     limits: JobLimits = LIMITS
     job_id: str = "job"
 
-    def submit(self, *, express: bool = False) -> None:
+    def submit(self, *, express: bool = False, options: JobOptions | None = None) -> None:
         with self.database.write() as session:
             jobs.submit(
                 session,
@@ -33,6 +49,7 @@ class Bench:
                 uploads=[("photos.zip", "jobs/job/uploads/0", 10)],
                 express=express,
                 job_id=self.job_id,
+                options=options,
             )
 
     def claim_ingest(self, owner: str = "w1") -> IngestClaim | None:
@@ -61,9 +78,13 @@ class Bench:
         with self.database.write() as session:
             return jobs.claim_chunk(session, self.job_id, number, owner, self.limits)
 
-    def finish(self, claim: ClaimedPhoto, result_key: str = "r") -> bool:
+    def finish(self, claim: ClaimedPhoto, result_key: str = "r", **outcome: Any) -> bool:
         with self.database.write() as session:
-            return jobs.finish_photo(session, claim, PhotoResult(result_key, 1, "0" * 64, "v-test", 0.5))
+            return jobs.finish_photo(session, claim, replace(RESULT, result_key=result_key, **outcome))
+
+    def skip(self, claim: ClaimedPhoto) -> bool:
+        with self.database.write() as session:
+            return jobs.skip_photo(session, claim, "already_color", "in color already")
 
     def fail(self, claim: ClaimedPhoto) -> bool:
         with self.database.write() as session:

@@ -1,10 +1,14 @@
 """A job from submission to its end, on SQLite and on PostgreSQL."""
 
+import json
+
 import pytest
+from sqlalchemy import text
 
 from core import jobs
 from core.errors import NotFoundError, StateError
 from core.jobs import Hint, NewPhoto
+from core.options import JobOptions
 from core.records import JobState, PhotoState, User
 
 
@@ -52,6 +56,73 @@ def test_a_duplicated_hint_claims_nothing_and_sends_nothing(bench):
 
     assert bench.claim(0) == []
     assert bench.finish_chunk(0) == []
+
+
+def test_what_came_out_of_a_photo_is_kept_with_it(bench):
+    bench.ingest([1])
+    (claim,) = bench.claim(0)
+    losses = ("transparency, which JPEG cannot hold", "层")
+
+    assert bench.finish(claim, warning="little_color", losses=losses, runtime="openvino-cpu")
+
+    (photo,) = bench.photos()
+    assert (photo.warning, tuple(photo.losses), photo.runtime) == ("little_color", losses, "openvino-cpu")
+    assert (photo.lightness_error_mean, photo.lightness_error_max, photo.mean_chroma) == (0.04, 0.25, 12.5)
+    assert photo.result_media_type == "image/jpeg"
+
+
+def test_a_job_is_pinned_to_its_options_and_to_one_moment(bench):
+    options = JobOptions(saturation=1.25, network_edge_px=128, output_format="jpeg", mark=True)
+    bench.submit(options=options)
+    claim = bench.claim_ingest()
+    bench.add(claim, [NewPhoto(0, "a.jpg")])
+    (first,) = bench.claim(0)
+    with bench.database.write() as session:
+        jobs.release_photos(session, [first])
+    (again,) = bench.claim(0, "w2")
+
+    assert claim.options == first.options == again.options == bench.job().options == options
+    assert first.colorized_at == again.colorized_at == bench.job().started_at
+
+
+def test_a_job_without_options_has_the_defaults_spelled_out(bench):
+    bench.submit()
+    with bench.database.read() as session:
+        stored = session.scalar(text("SELECT options FROM jobs"))
+    assert (json.loads(stored) if isinstance(stored, str) else stored) == JobOptions().model_dump(mode="json")
+
+
+def test_photos_that_are_left_as_they_are_do_no_harm_to_the_job(bench):
+    bench.ingest([2])
+    first, second = bench.claim(0)
+
+    assert bench.skip(first)
+    assert bench.finish(second)
+    bench.finish_chunk(0)
+
+    assert bench.states() == [PhotoState.SKIPPED, PhotoState.DONE]
+    assert bench.photos()[0].code == "already_color"
+    assert bench.job().state == JobState.COMPLETED
+
+
+def test_a_job_of_which_every_photo_is_left_as_it_is_is_completed(bench):
+    bench.ingest([1])
+    (claim,) = bench.claim(0)
+    bench.skip(claim)
+    bench.finish_chunk(0)
+    assert (bench.job().state, bench.job().code) == (JobState.COMPLETED, "")
+
+
+def test_it_is_completed_also_when_they_were_looked_at_before_the_unpacking_ended(bench):
+    bench.submit()
+    ingest = bench.claim_ingest()
+    bench.add(ingest, [NewPhoto(0, "a.jpg")])
+    (claim,) = bench.claim(0)
+    bench.skip(claim)
+    bench.finish_chunk(0)
+    with bench.database.write() as session:
+        jobs.finish_ingest(session, ingest)
+    assert (bench.job().state, bench.job().code) == (JobState.COMPLETED, "")
 
 
 def test_an_upload_without_photographs_fails_by_name(bench):
@@ -129,10 +200,29 @@ def test_progress_counts_measures_the_rate_and_tells_the_time_left(bench):
     with bench.database.read() as session:
         progress = jobs.measure_progress(session, bench.job())
 
-    assert progress.total == 4
-    assert progress.counts[PhotoState.DONE] == progress.left == 2
+    assert progress.counts.total == 4
+    assert progress.counts.by_state[PhotoState.DONE] == progress.counts.left == 2
     assert progress.rate is not None
     assert progress.eta_s == pytest.approx(2 / progress.rate)
+
+
+def test_photos_that_were_left_as_they_are_took_time_too(bench):
+    bench.ingest([2])
+    first, _ = bench.claim(0)
+    bench.skip(first)
+    with bench.database.read() as session:
+        assert jobs.measure_progress(session, bench.job()).rate is not None
+
+
+def test_photos_with_a_warning_are_counted_and_listed(bench):
+    bench.ingest([3])
+    first, second, third = bench.claim(0)
+    bench.finish(first)
+    bench.finish(second, warning="little_color")
+    bench.skip(third)
+    with bench.database.read() as session:
+        assert jobs.measure_progress(session, bench.job()).counts.warned == 1
+        assert [photo.position for photo in jobs.list_photos(session, "job", warned=True)] == [1]
 
 
 def test_photos_are_listed_in_keyset_pages(bench):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from core.networks.unet import build_generator
+from core.networks.unet import build_generator, fold_last_convolution
 
 
 @pytest.mark.parametrize("last_cross", [False, True])
@@ -31,3 +31,16 @@ def test_building_on_the_meta_device_allocates_and_initializes_nothing():
     assert torch.equal(torch.get_rng_state(), state)
     assert isinstance(generator, nn.Module)
     assert not generator.training
+
+
+@pytest.mark.parametrize("last_cross", [False, True])
+@pytest.mark.parametrize("size", [(96, 64), (50, 37)])
+def test_folding_the_last_convolution_changes_nothing_but_rounding(last_cross, size):
+    torch.manual_seed(0)
+    generator = build_generator(1, 2, (64, 64), last_cross=last_cross)
+    picture = torch.rand(1, 1, *size) * 2 - 1
+    with torch.inference_mode():
+        expected = generator(picture)
+        folded = fold_last_convolution(generator)
+        assert torch.allclose(folded(picture), expected, atol=1e-5)
+    assert isinstance(folded.layers[-2], nn.Identity) is not last_cross

@@ -1,18 +1,16 @@
-"""Weights and the JSON metadata beside them. Importing this module imports no torch; loading weights does."""
+"""What model.json says, and the bytes that it describes."""
 
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
 METADATA_NAME = "model.json"
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class Architecture(BaseModel):
@@ -43,18 +41,20 @@ class ModelMetadata(BaseModel):
         input: what the network is given.
         output: what it gives.
         train_size: edge in pixels of the last pictures it was trained on.
+        network_edge_px: short side in pixels of what the network is best given to see.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str = Field(min_length=1, max_length=100)
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    version: str = Field(pattern=VERSION_PATTERN)
     weights: str = Field(default="model.safetensors", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: Architecture
     input: Literal["L/50-1"]
     output: Literal["ab/110"]
     train_size: int = Field(ge=1)
+    network_edge_px: int = Field(default=256, ge=64, le=1024)
 
     @property
     def last_cross(self) -> bool:
@@ -96,36 +96,3 @@ def read_weights(models_dir: Path, metadata: ModelMetadata) -> bytes:
     if hashlib.sha256(data).hexdigest() != metadata.sha256:
         raise CheckpointError("damaged_weights", f"The sha256 of {path} is not the one in {METADATA_NAME}.")
     return data
-
-
-def load_generator(models_dir: Path) -> "nn.Module":
-    """The generator that models_dir describes, in eval mode, float32, on the CPU, loaded strictly.
-
-    Raises:
-        CheckpointError: missing_weights, damaged_weights, bad_metadata, wrong_architecture.
-    """
-    import safetensors.torch
-    import torch
-    from safetensors import SafetensorError
-
-    from core.networks.unet import build_generator
-
-    metadata = read_metadata(models_dir)
-    data = read_weights(models_dir, metadata)
-    try:
-        state = {name: _widen(tensor) for name, tensor in safetensors.torch.load(data).items()}
-    except SafetensorError as error:
-        raise CheckpointError("damaged_weights", f"{metadata.weights} is no safetensors file: {error}.") from error
-    built = metadata.architecture
-    with torch.device("meta"):
-        generator = build_generator(built.n_in, built.n_out, built.img_size, last_cross=built.last_cross)
-    try:
-        generator.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        message = f"{metadata.weights} does not fit the architecture in {METADATA_NAME}: {str(error)[:300]}"
-        raise CheckpointError("wrong_architecture", message) from error
-    return generator.eval().requires_grad_(False)
-
-
-def _widen(tensor: "Tensor") -> "Tensor":
-    return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,0 +1,1 @@
+"""What is measured of Gray2Hue, and how. See README.md."""

@@ -1,0 +1,110 @@
+import json
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+from click.testing import CliRunner
+
+from cli.main import main
+from core.migrate import migrate
+from core.settings import SOURCE_ROOT, Settings
+
+SHIPPED = SOURCE_ROOT / "models" / "model.safetensors"
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """A data folder with a database in it, which the commands find by the environment."""
+    monkeypatch.setenv("GRAY2HUE_DATA_DIR", str(tmp_path / "data"))
+    made = Settings()
+    migrate(made)
+    return made
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["models", *map(str, arguments)])
+
+
+def versions():
+    return {row["version"]: row for row in json.loads(run("list", "--json").stdout)}
+
+
+@pytest.fixture
+def whole_model(tmp_path):
+    """A whole model's state dict with the shipped generator, a little changed, in it."""
+    state = safetensors.torch.load_file(SHIPPED)
+    state["layers.1.bias"] = state["layers.1.bias"] + 1
+    whole = {f"net_G.{name}": tensor for name, tensor in state.items()}
+    whole |= {f"net_D.model.{index}.weight": torch.zeros(2) for index in range(20)}
+    whole |= {"GANcriterion.real_label": torch.tensor(1.0), "GANcriterion.fake_label": torch.tensor(0.0)}
+    torch.save(whole, tmp_path / "final_model_weights.pt")
+    return tmp_path / "final_model_weights.pt"
+
+
+def test_the_shipped_version_is_listed_as_the_active_one(settings):
+    assert {name: row["active"] for name, row in versions().items()} == {"v0": True}
+    table = run("list").stdout.splitlines()
+    assert table[0].split() == ["VERSION", "ACTIVE", "NAME", "REGISTERED", "SHA256"]
+    assert table[1].split()[:3] == ["v0", "active", "res18-unet"]
+
+
+def test_an_imported_version_is_registered_and_what_was_left_out_is_named(settings, whole_model):
+    result = run("import", whole_model, "--version", "mine")
+    assert result.exit_code == 0, result.output
+    assert "model version mine" in result.output
+    assert "Left out: net_D.* (20), GANcriterion.real_label, GANcriterion.fake_label." in result.output
+    assert {name: row["active"] for name, row in versions().items()} == {"mine": False, "v0": True}
+    assert json.loads((settings.imported_models_dir / "mine" / "model.json").read_text())["version"] == "mine"
+
+
+def test_a_version_is_activated_when_asked_even_later(settings, whole_model):
+    assert "--activate" in run("import", whole_model, "--version", "mine").output
+    assert run("import", whole_model, "--version", "mine", "--activate").exit_code == 0
+    assert {name: row["active"] for name, row in versions().items()} == {"mine": True, "v0": False}
+    migrate(settings)
+    assert versions()["mine"]["active"]
+
+
+def test_without_a_name_the_version_is_called_by_file_and_hash(settings, whole_model):
+    assert run("import", whole_model).exit_code == 0
+    (imported,) = [row for name, row in versions().items() if name != "v0"]
+    assert imported["version"] == f"final_model_weights-{imported['sha256'][:8]}"
+
+
+def test_weights_that_are_known_under_another_name_are_refused(settings, tmp_path):
+    shutil.copy(SHIPPED, tmp_path / "copy.safetensors")
+    run("import", tmp_path / "copy.safetensors", "--version", "one")
+    result = run("import", tmp_path / "copy.safetensors", "--version", "two")
+    assert result.exit_code == 1
+    assert "[weights_known]" in result.output
+    assert "two" not in versions()
+    assert not (settings.imported_models_dir / "two").exists()
+
+
+def test_other_weights_cannot_take_a_known_name(settings, whole_model):
+    result = run("import", whole_model, "--version", "v0")
+    assert result.exit_code == 1
+    assert "[version_reused]" in result.output
+    assert not (settings.imported_models_dir / "v0").exists()
+
+
+def test_a_file_of_anything_else_is_one_clear_line(settings, tmp_path):
+    (tmp_path / "a.pt").write_text("not weights")
+    result = run("import", tmp_path / "a.pt")
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1
+    assert "[not_weights]" in result.output
+    assert list(versions()) == ["v0"]
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(settings, tmp_path):
+    assert run("import", tmp_path / "nothing.pt").exit_code == 2
+
+
+def test_without_a_database_nothing_is_imported(tmp_path, monkeypatch, whole_model):
+    monkeypatch.setenv("GRAY2HUE_DATA_DIR", str(tmp_path / "empty"))
+    result = run("import", whole_model)
+    assert result.exit_code == 1
+    assert "[not_migrated]" in result.output
+    assert not (tmp_path / "empty" / "models").exists()

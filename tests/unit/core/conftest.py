@@ -1,0 +1,16 @@
+"""The shipped model, loaded once for all tests of the core."""
+
+from pathlib import Path
+
+import pytest
+
+from core.runtimes import choose_runtime
+from core.settings import SOURCE_ROOT
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory):
+    """The shipped model in the runtime that this machine's CPU gets."""
+    loaded = choose_runtime(SOURCE_ROOT / "models", Path(tmp_path_factory.mktemp("runtimes")), "cpu")
+    yield loaded
+    loaded.close()

@@ -1,0 +1,129 @@
+import json
+import resource
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.checkpoints import load_generator, read_metadata
+from core.runtimes import openvino_runtime
+from core.runtimes.openvino_runtime import OpenVinoRuntime
+
+
+@pytest.fixture(scope="module")
+def runtime(models_dir, cache_dir):
+    loaded = OpenVinoRuntime.load(models_dir, read_metadata(models_dir), cache_dir, streams=2)
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(scope="module")
+def generator(models_dir):
+    return load_generator(models_dir)
+
+
+def test_chroma_is_that_of_the_generator_in_torch(runtime, generator, pictures):
+    for lightness in pictures:
+        ab = runtime.predict(lightness)
+        with torch.inference_mode():
+            expected = generator(torch.from_numpy(lightness)[None, None] / 50 - 1)[0].permute(1, 2, 0).numpy() * 110
+        assert ab.dtype == np.float32
+        assert ab.shape == (*lightness.shape, 2)
+        difference = np.abs(ab - expected)
+        if " bf16 " in runtime.name:
+            assert difference.mean() < 0.5
+        else:
+            assert difference.max() < 0.01
+        assert np.hypot(*np.moveaxis(ab, -1, 0)).mean() > 1
+
+
+def test_a_picture_comes_out_the_same_whatever_else_is_computed(runtime, pictures):
+    alone = [runtime.predict(lightness) for lightness in pictures]
+    orders = [[0, 1, 2, 3] * 3, [3, 1, 0, 2] * 3, [2, 2, 1, 0] * 3, [1, 3, 3, 0] * 3]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda order: [runtime.predict(pictures[index]) for index in order], orders))
+    for order, outcome in zip(orders, results, strict=True):
+        assert all(np.array_equal(ab, alone[index]) for index, ab in zip(order, outcome, strict=True))
+
+
+def test_the_number_of_streams_changes_no_bit(runtime, models_dir, cache_dir, pictures):
+    other = OpenVinoRuntime.load(models_dir, read_metadata(models_dir), cache_dir, streams=1)
+    assert (other.name, other.concurrency, runtime.concurrency) == (runtime.name, 1, 2)
+    for lightness in pictures:
+        assert np.array_equal(other.predict(lightness), runtime.predict(lightness))
+    other.close()
+
+
+def test_results_do_not_share_memory_with_the_next_ones(runtime, pictures):
+    first = runtime.predict(pictures[0])
+    kept = first.copy()
+    for _ in range(4):
+        runtime.predict(255 - pictures[0])
+    assert np.array_equal(first, kept)
+
+
+def test_large_pictures_take_turns_and_come_out_the_same(runtime, pictures, monkeypatch):
+    expected = [runtime.predict(lightness) for lightness in pictures]
+    monkeypatch.setattr(openvino_runtime, "LARGE_PX", pictures[0].size - 1)
+    most, at_once, lock = [0], [0], threading.Lock()
+    infer = openvino_runtime._infer
+
+    def watched(request, batch):
+        with lock:
+            at_once[0] += 1
+            if batch.size > openvino_runtime.LARGE_PX:
+                most[0] = max(most[0], at_once[0])
+        try:
+            return infer(request, batch)
+        finally:
+            with lock:
+                at_once[0] -= 1
+
+    monkeypatch.setattr(openvino_runtime, "_infer", watched)
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(lambda index: (index, runtime.predict(pictures[index])), [0, 1, 2, 3, 0, 1] * 3))
+    assert all(np.array_equal(ab, expected[index]) for index, ab in results)
+    assert most[0] == 1
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_the_memory_of_a_large_picture_is_given_back(runtime, lightness_of):
+    small = lightness_of("astronaut", 64, 64)
+    runtime.predict(small)
+    before = resident_bytes()
+    runtime.predict(lightness_of("astronaut", 768, 768))
+    runtime.predict(small)
+    assert resident_bytes() - before < 300 * 2**20
+
+
+def test_a_start_with_a_converted_model_loads_no_torch(models_dir, cache_dir, runtime):
+    code = (
+        "import json, sys; from pathlib import Path; import numpy as np; from core.runtimes import choose_runtime;"
+        "runtime = choose_runtime(Path(sys.argv[1]), Path(sys.argv[2]), 'cpu');"
+        "ab = runtime.predict(np.full((32, 64), 50, np.float32));"
+        "print(json.dumps([runtime.name, ab.shape, ab.ravel()[:8].tolist(), sorted(sys.modules)]))"
+    )
+    command = [sys.executable, "-c", code, str(models_dir), str(cache_dir)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=models_dir.parent).stdout
+    name, shape, first, modules = json.loads(output)
+    assert {"torch", "fastai"}.isdisjoint(modules)
+    assert (name, shape) == (runtime.name, [32, 64, 2])
+    assert first == runtime.predict(np.full((32, 64), 50, np.float32)).ravel()[:8].tolist()
+
+
+def test_the_name_tells_software_version_device_precision_and_instruction_set(runtime):
+    software, version, device, precision, instructions = runtime.name.split(" ")
+    assert (software, device) == ("openvino", "cpu")
+    assert version[0].isdigit()
+    assert precision in ("f32", "bf16")
+    assert instructions.strip("()").isalnum() or "_" in instructions
+    assert "unknown" not in instructions

@@ -44,7 +44,7 @@ chromium:
 lock: ## Pin what pyproject.toml asks for, with hashes. UPGRADE=--upgrade takes the newest versions.
 	@python="$$(./.ci/find-python)" && folder="$$(mktemp -d)" && trap 'rm -rf "$$folder"' EXIT && \
 	"$$python" -m venv "$$folder" && "$$folder/bin/pip" install --quiet uv && \
-	for lock in "web" "worker --extra worker" "dev --extra worker --extra embedded --extra dev"; do \
+	for lock in "web" "worker --extra worker" "dev --extra worker --extra embedded --extra heic --extra dev"; do \
 	  set -- $$lock && name="$$1" && shift && \
 	  "$$folder/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) "$$@" pyproject.toml -o "requirements/$$name.lock" || exit 1; \

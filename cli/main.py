@@ -16,6 +16,7 @@ class _Entry(NamedTuple):
 
 # Each command's module is imported only when it is asked for, so that `--help` and `--version` answer at once.
 COMMANDS = {
+    "bench": _Entry("cli.bench", "Measure how fast this machine colorizes."),
     "colorize": _Entry("cli.colorize", "Colorize an archive, a folder or single photographs."),
     "jobs": _Entry("cli.jobs", "List, show, cancel and download jobs."),
     "link": _Entry("cli.link", "Print a fresh one-time link by which a person sets a password."),

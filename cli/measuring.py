@@ -5,6 +5,7 @@ import platform
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -174,7 +175,10 @@ class SeedWay:
         lightness = rgb2lab(np.asarray(image)).astype(np.float32)[..., :1]
         with torch.inference_mode():
             ab = self._generator(torch.from_numpy(lightness / 50 - 1).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-        rgb = lab2rgb(np.concatenate((lightness, np.asarray(ab) * 110), axis=2))
+        with warnings.catch_warnings():
+            # The plain way clips what sRGB cannot hold, and scikit-image says so each time.
+            warnings.simplefilter("ignore")
+            rgb = lab2rgb(np.concatenate((lightness, np.asarray(ab) * 110), axis=2))
         buffer = io.BytesIO()
         Image.fromarray((rgb * 255).astype(np.uint8)).save(buffer, "PNG")
         return buffer.getvalue()

@@ -18,16 +18,17 @@ from core.runtimes.protocol import Runtime
 
 STRIDE = 32
 MAX_ASPECT = 4
+MAX_NETWORK_PIXELS = 512 * 1024
 
 
 def network_size(height: int, width: int, edge_px: int) -> tuple[int, int]:
     """Height and width at which the network sees a picture.
 
-    The short side is edge_px, the long side keeps the aspect but is at most MAX_ASPECT times that; both are rounded to
-    the network's stride, of which they are at least one.
+    The short side is edge_px, the long side keeps the aspect but is at most MAX_ASPECT times that, and not so long that
+    the network would need more than about a gigabyte. Both are rounded to its stride, of which they are at least one.
     """
     scale = edge_px / min(height, width)
-    longest = edge_px * MAX_ASPECT
+    longest = min(edge_px * MAX_ASPECT, MAX_NETWORK_PIXELS / edge_px)
     rows, columns = (max(STRIDE, STRIDE * round(min(side * scale, longest) / STRIDE)) for side in (height, width))
     return rows, columns
 

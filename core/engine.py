@@ -25,7 +25,7 @@ BYTES_PER_PIXEL = {8: 10, 16: 18}
 """What decoding, merging and encoding hold at most at once for a pixel, by bit depth; measured, see benchmarks/."""
 
 REASONS = {
-    "already_color": "It is in color already. Ask for it with color_input=colorize.",
+    "already_color": "It is in color already; the option color_input=colorize would color it anew.",
     "no_tones": "It has no tones between dark and light that could carry color: line art, text, or a blank page.",
 }
 

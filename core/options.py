@@ -28,7 +28,7 @@ class JobOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     saturation: float = Field(default=1.0, ge=0, le=2, description="a number from 0 to 2")
-    network_edge_px: int | None = Field(default=None, ge=64, le=1024, description="a whole number from 64 to 1024")
+    network_edge_px: int | None = Field(default=None, ge=64, le=512, description="a whole number from 64 to 512")
     output_format: OutputFormat = Field(
         default="same", description="one of same, jpeg, png, tiff, webp, jpeg2000, avif"
     )

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     broker_url: str = ""
     storage_dir: Path = Path()
     models_dir: Path = SOURCE_ROOT / "models"
+    runtimes_dir: Path = Path()
     secret_key: str = ""
 
     host: str = "127.0.0.1"
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
         data_dir = Path(str(values.get("data_dir") or default_data_dir())).expanduser().absolute()
         values["data_dir"] = data_dir
         values["storage_dir"] = Path(str(values.get("storage_dir") or data_dir / "store")).absolute()
+        values["runtimes_dir"] = Path(str(values.get("runtimes_dir") or data_dir / "runtimes")).absolute()
         values["database_url"] = values.get("database_url") or f"sqlite:///{data_dir / 'gray2hue.db'}"
         return values
 
@@ -83,11 +85,6 @@ class Settings(BaseSettings):
     def imported_models_dir(self) -> Path:
         """Imported model versions, a folder each; every machine that colorizes must see them."""
         return self.data_dir / "models"
-
-    @property
-    def runtimes_dir(self) -> Path:
-        """Models converted for this machine's runtime; may be deleted, and is then made anew."""
-        return self.data_dir / "runtimes"
 
     @property
     def run_dir(self) -> Path:

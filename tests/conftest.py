@@ -140,11 +140,18 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningStack]]:
+def runtimes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests keep converted models, so that the shipped one is converted only once."""
+    return tmp_path_factory.mktemp("runtimes")
+
+
+@pytest.fixture(scope="session")
+def make_stack(tmp_path_factory: pytest.TempPathFactory, runtimes_dir: Path) -> Iterator[Callable[..., RunningStack]]:
     """Starts stacks, each in a folder of its own, and stops them at the end."""
     stacks: list[RunningStack] = []
 
     def make(**environment: str) -> RunningStack:
+        environment = {"GRAY2HUE_RUNTIMES_DIR": str(runtimes_dir), **environment}
         stack = RunningStack(tmp_path_factory.mktemp("stack"), free_port(), wait_until, environment)
         stacks.append(stack)
         stack.start()

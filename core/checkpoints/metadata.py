@@ -54,7 +54,7 @@ class ModelMetadata(BaseModel):
     input: Literal["L/50-1"]
     output: Literal["ab/110"]
     train_size: int = Field(ge=1)
-    network_edge_px: int = Field(default=256, ge=64, le=1024)
+    network_edge_px: int = Field(default=256, ge=64, le=512)
 
     @property
     def last_cross(self) -> bool:

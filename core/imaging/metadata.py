@@ -44,7 +44,7 @@ class Metadata:
         portable: the same metadata in forms that other formats can hold.
         unportable: what portable lacks of it, in words: losses of results in another format.
         segments: JPEG markers and their payloads.
-        chunks: PNG chunk types and their data.
+        chunks: types and data of PNG or RIFF chunks, of JP2 boxes, or of the pieces of an AVIF.
         tags: TIFF tags.
         layout: byte order of the TIFF tags.
         alpha_kind: TIFF's ExtraSamples: 0 unspecified, 1 colors are multiplied by alpha, 2 they are not.

@@ -19,7 +19,7 @@ LARGE_PX = 512 * 1024
 Smaller ones are computed side by side, and their memory is kept for the next ones."""
 
 KEPT_PRIMITIVES = 1000
-"""Layers made ready for a size, kept per stream for the next picture of that size: about 15 sizes, 30 MB."""
+"""Layers made ready for a size, kept per stream for the next picture of that size: about 15 sizes."""
 
 
 class OpenVinoRuntime:

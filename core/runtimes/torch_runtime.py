@@ -1,4 +1,8 @@
-"""The network in PyTorch: on CUDA, or on the CPU where OpenVINO is not."""
+"""The network in PyTorch: on CUDA, or on the CPU where OpenVINO is not.
+
+What is done about lanes and memory is tested on the CPU. On a GPU this has not been run yet: neither its speed nor the
+best number of lanes is known, and CUDA graphs were not tried.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -18,7 +22,7 @@ from core.runtimes.chroma import ChromaOfLightness
 from core.runtimes.slots import Slots
 
 CUDA_LANES = 4
-"""Pictures in flight on a GPU. One alone leaves most of it idle. Each goes through the network as a batch of its own,
+"""Pictures in flight on a GPU, to overlap their transfers and launches. Each is a batch of its own in the network,
 so that its result depends neither on its neighbors nor on how many there are."""
 
 

@@ -39,7 +39,7 @@ def good_files() -> dict[str, bytes]:
     gray = (rgb2gray(data.coffee())[:300, :450] * 255).round().astype(np.uint8)
     deep = (rgb2gray(data.rocket())[::2, ::2] * 65535).round().astype(np.uint16)
     picture, gray_picture = Image.fromarray(color), Image.fromarray(gray)
-    alpha = Image.fromarray(np.dstack([color, np.tile(np.arange(256, dtype=np.uint8), (256, 1))]))
+    alpha = Image.fromarray(np.dstack([gray[:256, :256], np.tile(np.arange(256, dtype=np.uint8), (256, 1))]))
     rotated = Image.Exif()
     rotated[0x0112] = 6
     return {
@@ -61,7 +61,11 @@ def good_files() -> dict[str, bytes]:
         "scripts/写真/фото/صورة/תמונה 1.jpg": saved(gray_picture, "JPEG"),
         "deep/" + "/".join("abcdefghij") + "/photo.jpg": saved(gray_picture, "JPEG"),
         "really_a_png.jpg": saved(gray_picture, "PNG"),
-        "1x1.png": saved(Image.new("L", (1, 1), 77), "PNG"),
+        "gray.webp": saved(gray_picture, "WEBP", quality=90),
+        "gray.jp2": saved(gray_picture, "JPEG2000"),
+        "gray.bmp": saved(gray_picture, "BMP"),
+        "gray.avif": saved(gray_picture, "AVIF", quality=90),
+        "cmyk.jpg": saved(picture.convert("L").convert("RGB").convert("CMYK"), "JPEG"),
     }
 
 
@@ -71,7 +75,12 @@ def bad_files(good: dict[str, bytes]) -> dict[str, tuple[bytes, str, str]]:
     corrupt = bytearray(png)
     corrupt[len(corrupt) // 2 : len(corrupt) // 2 + 64] = bytes(64)
     gif = saved(Image.new("L", (8, 8)), "GIF")
+    color = saved(Image.fromarray(data.astronaut()), "JPEG")
+    text = saved(Image.fromarray((data.page() > 120).repeat(2, axis=0).repeat(2, axis=1)), "TIFF", compression="group4")
     return {
+        "color.jpg": (color, "skipped", "already_color"),
+        "text.tif": (text, "skipped", "no_tones"),
+        "1x1.png": (saved(Image.new("L", (1, 1), 77), "PNG"), "skipped", "no_tones"),
         "truncated.jpg": (jpeg[: len(jpeg) // 2], "failed", "truncated_image"),
         "truncated.png": (png[: len(png) // 2], "failed", "truncated_image"),
         "truncated.tif": (good["gray8.tif"][:20_000], "failed", "truncated_image"),

@@ -203,7 +203,7 @@ def test_a_wrong_option_in_the_query_is_refused_before_the_upload_is_read(site, 
 def test_a_wrong_option_in_the_form_leaves_nothing(site, client):
     response = send_form(client, [("a.jpg", b"jpeg")], network_edge_px="5000")
     assert (response.status_code, response.json["code"]) == (422, "bad_option")
-    assert response.json["detail"] == "network_edge_px must be a whole number from 64 to 1024."
+    assert response.json["detail"] == "network_edge_px must be a whole number from 64 to 512."
     assert_nothing_is_left(site)
 
 

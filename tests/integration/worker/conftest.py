@@ -24,8 +24,8 @@ from worker.lifecycle import open_context, open_engine
 
 
 @pytest.fixture(scope="session")
-def loaded_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    runtime = choose_runtime(SOURCE_ROOT / "models", tmp_path_factory.mktemp("runtimes"), "cpu")
+def loaded_runtime(runtimes_dir: Path) -> Iterator[Runtime]:
+    runtime = choose_runtime(SOURCE_ROOT / "models", runtimes_dir, "cpu")
     yield runtime
     runtime.close()
 

@@ -9,8 +9,8 @@ from core.settings import SOURCE_ROOT
 
 
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory):
+def runtime(runtimes_dir: Path):
     """The shipped model in the runtime that this machine's CPU gets."""
-    loaded = choose_runtime(SOURCE_ROOT / "models", Path(tmp_path_factory.mktemp("runtimes")), "cpu")
+    loaded = choose_runtime(SOURCE_ROOT / "models", runtimes_dir, "cpu")
     yield loaded
     loaded.close()

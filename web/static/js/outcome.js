@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { plural } from "./format.js";
 
 const WARNINGS = {
-  little_color: "The model found little to color here, as in fog or snow.",
+  little_color: "The model found little to color here, as in snow or on a blank page.",
 };
 const LOSSY = {
   "image/jpeg": "JPEG",

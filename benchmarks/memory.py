@@ -21,8 +21,8 @@ from core.imaging import lab
 from core.imaging.arrays import Samples
 from core.imaging.merging import nearest_levels
 
-WORK = """
-import io, resource, sys
+WORK = r"""
+import re, sys
 from datetime import UTC, datetime
 from cli.environment import read_settings
 from core.checkpoints import read_metadata
@@ -37,10 +37,11 @@ runtime = choose_runtime(settings.models_dir, settings.runtimes_dir, settings.de
 colorizer = Colorizer(runtime, metadata.version, metadata.network_edge_px)
 engine = Engine(ImageLimits(settings.max_pixels, settings.max_entry_bytes), MemoryGate(settings.photo_memory_bytes),
                 "Gray2Hue", settings.preview_edge_px)
-loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak_kb = lambda: re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]
+loaded = peak_kb()
 with open(sys.argv[1], "rb") as source, open(sys.argv[2], "w+b") as target:
     outcome = engine.process(colorizer, source, target, JobOptions(color_input="colorize"), datetime.now(UTC))
-print(type(outcome).__name__, loaded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(type(outcome).__name__, loaded, peak_kb())
 """
 
 

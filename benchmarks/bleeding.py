@@ -9,10 +9,10 @@ distance between restored and true (a, b).
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import Row, arguments, photographs, report, shrunk
+from benchmarks.common import Row, arguments, photographs, report
 from core.imaging import lab
 from core.imaging.arrays import Floats, Samples
-from core.imaging.upsampling import SmallChroma, upsample_ab
+from core.imaging.upsampling import SmallChroma, shrink, upsample_ab
 
 EDGES_PX = (128, 192, 256)
 
@@ -24,7 +24,7 @@ def compare(rgb: Samples, edge_px: int) -> tuple[float, float]:
     height, width = lightness.shape
     scale = edge_px / min(height, width)
     size = (round(height * scale), round(width * scale))
-    small, a, b = (shrunk(np.ascontiguousarray(values[..., channel]), *size) for channel in range(3))
+    small, a, b = (shrink(np.ascontiguousarray(values[..., channel]), *size) for channel in range(3))
     gradient = np.hypot(*np.gradient(lightness))
     edges = gradient >= np.quantile(gradient, 0.9)
     plain = np.dstack([_bilinear(plane, height, width) for plane in (a, b)])

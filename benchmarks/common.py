@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from cli.measuring import processor
-from core.imaging.arrays import Floats, Samples
+from core.imaging.arrays import Samples
 from core.machine import usable_cores
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
@@ -32,21 +32,6 @@ def photographs(folder: Path, count: int) -> Iterator[tuple[str, Samples]]:
     for path in paths[:count]:
         with Image.open(path) as image:
             yield path.name, np.asarray(image.convert("RGB"))
-
-
-def shrunk(plane: Floats, height: int, width: int) -> Floats:
-    """The means of a plane, float32 (H, W), over the areas of fewer pixels."""
-    reduced = _mean_rows(_mean_rows(plane, width).T, height).T
-    return np.ascontiguousarray(reduced, np.float32)
-
-
-def _mean_rows(plane: Floats, width: int) -> Floats:
-    edges = np.linspace(0, plane.shape[1], width + 1)
-    sums = np.concatenate((np.zeros((plane.shape[0], 1)), np.cumsum(plane, axis=1, dtype=np.float64)), axis=1)
-    whole = np.minimum(edges.astype(np.intp), plane.shape[1] - 1)
-    at_edges = sums[:, whole] + (edges - whole) * plane[:, whole]
-    means: Floats = (np.diff(at_edges, axis=1) / np.diff(edges)).astype(np.float32)
-    return means
 
 
 def report(title: str, rows: Sequence[Row], out: Path | None, notes: Sequence[str] = ()) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 from skimage.transform import resize
 
-from benchmarks.common import Row, arguments, photographs, report, shrunk
+from benchmarks.common import Row, arguments, photographs, report
 from core.imaging import lab
 from core.imaging.arrays import Samples
 from core.imaging.merging import Merger, nearest_levels, srgb_bounds
-from core.imaging.upsampling import SmallChroma
+from core.imaging.upsampling import SmallChroma, shrink
 
 ROUNDS = 5
 
@@ -36,7 +36,7 @@ def compare(rgb: Samples) -> Row:
     megapixels = rgb.shape[0] * rgb.shape[1] / 1e6
     values = lab.lab_from_rgb(rgb)
     levels = nearest_levels(values[..., 0])
-    small = [shrunk(np.ascontiguousarray(values[..., channel]), 192, 256) for channel in range(3)]
+    small = [shrink(np.ascontiguousarray(values[..., channel]), 192, 256) for channel in range(3)]
     chroma = SmallChroma.of(small[0], np.dstack(small[1:]))
 
     def merge() -> None:

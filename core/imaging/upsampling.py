@@ -213,6 +213,11 @@ def shrink_lightness(page: Page, height: int, width: int) -> Floats:
     return np.clip(_resize_rows(narrow.T, height).T, 0, 100)
 
 
+def shrink(plane: Floats, height: int, width: int) -> Floats:
+    """A plane, float32 (H, W), with fewer pixels, float32 (height, width): each the mean over its area."""
+    return np.ascontiguousarray(_resize_rows(_resize_rows(plane, width).T, height).T)
+
+
 def _resize_rows(plane: Floats, width: int) -> Floats:
     """Rows of another length, float32 (H, width): the means over each pixel's area, or interpolated where longer."""
     if width > plane.shape[1]:

@@ -19,15 +19,13 @@ from skimage.color import rgb2lab
 
 from benchmarks.common import Row, arguments, photographs, report
 from cli.environment import read_settings
-from core.checkpoints import read_metadata
-from core.colorizer import Colorizer
+from cli.measuring import shipped_colorizer
 from core.engine import Engine, MemoryGate, Skipped
 from core.imaging import lab
 from core.imaging.arrays import Samples
 from core.imaging.codec import ImageLimits
 from core.imaging.merging import nearest_levels
 from core.options import JobOptions
-from core.runtimes import choose_runtime
 
 Lightness = NDArray[np.floating]
 
@@ -59,9 +57,7 @@ class Fidelity:
 
     def __init__(self) -> None:
         settings = read_settings()
-        metadata = read_metadata(settings.models_dir)
-        runtime = choose_runtime(settings.models_dir, settings.runtimes_dir, settings.device, settings.runtime)
-        self._colorizer = Colorizer(runtime, metadata.version, metadata.network_edge_px)
+        self._colorizer = shipped_colorizer(settings)
         limits = ImageLimits(settings.max_pixels, settings.max_entry_bytes)
         self._engine = Engine(limits, MemoryGate(settings.photo_memory_bytes), "Gray2Hue")
         self._table = lightness_of(np.arange(256, dtype=np.uint8)[None])[0]

@@ -25,16 +25,12 @@ WORK = r"""
 import re, sys
 from datetime import UTC, datetime
 from cli.environment import read_settings
-from core.checkpoints import read_metadata
-from core.colorizer import Colorizer
+from cli.measuring import shipped_colorizer
 from core.engine import Engine, MemoryGate
 from core.imaging.codec import ImageLimits
 from core.options import JobOptions
-from core.runtimes import choose_runtime
 settings = read_settings()
-metadata = read_metadata(settings.models_dir)
-runtime = choose_runtime(settings.models_dir, settings.runtimes_dir, settings.device, settings.runtime)
-colorizer = Colorizer(runtime, metadata.version, metadata.network_edge_px)
+colorizer = shipped_colorizer(settings)
 engine = Engine(ImageLimits(settings.max_pixels, settings.max_entry_bytes), MemoryGate(settings.photo_memory_bytes),
                 "Gray2Hue", settings.preview_edge_px)
 peak_kb = lambda: re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]

@@ -75,14 +75,19 @@ def gray_jpegs(folder: Path, count: int, pixels: int) -> list[bytes]:
     return found
 
 
+def shipped_colorizer(settings: Settings) -> Colorizer:
+    """The shipped model, as a worker of these settings would run it."""
+    metadata = read_metadata(settings.models_dir)
+    runtime = choose_runtime(settings.models_dir, settings.runtimes_dir, settings.device, settings.runtime)
+    return Colorizer(runtime, metadata.version, metadata.network_edge_px)
+
+
 def measure(
     settings: Settings, folder: Path, count: int, rounds: int, pixels: int, say: Callable[[str], None]
 ) -> Figures:
     """Measure all four ways in turn, as often as there are rounds; give medians and what follows from them."""
     jpegs = gray_jpegs(folder, count, pixels)
-    metadata = read_metadata(settings.models_dir)
-    runtime = choose_runtime(settings.models_dir, settings.runtimes_dir, settings.device, settings.runtime)
-    colorizer = Colorizer(runtime, metadata.version, metadata.network_edge_px)
+    colorizer = shipped_colorizer(settings)
     ways = Ways(settings, colorizer, jpegs)
     timings = {name: Timing() for name in ways.all}
     for number in range(rounds + 1):
@@ -91,9 +96,9 @@ def measure(
             # The first round loads tables and compiled code, and is not counted.
             with (timings[name] if number else Timing()).round(len(jpegs)):
                 way()
-    runtime.close()
+    colorizer.runtime.close()
     about = {"photographs": len(jpegs), "megapixels": ways.megapixels, "rounds": rounds, "threads": ways.threads}
-    return _conclusions({name: timing.figures() for name, timing in timings.items()}, runtime.name) | about
+    return _conclusions({name: timing.figures() for name, timing in timings.items()}, colorizer.runtime.name) | about
 
 
 class Ways:

@@ -80,10 +80,16 @@ class WorkerProcess:
             return read_metadata(self._settings.models_dir).version
 
 
+def image_limits(settings: Settings) -> ImageLimits:
+    """What may be decoded, from settings."""
+    return ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_entry_bytes)
+
+
 def open_engine(settings: Settings) -> Engine:
     """The engine for photographs, from settings."""
-    limits = ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_entry_bytes)
-    return Engine(limits, MemoryGate(settings.photo_memory_bytes), _software(), settings.preview_edge_px)
+    return Engine(
+        image_limits(settings), MemoryGate(settings.photo_memory_bytes), _software(), settings.preview_edge_px
+    )
 
 
 def _software() -> str:
@@ -113,7 +119,7 @@ def open_context(settings: Settings) -> Context:
             max_entry_ratio=settings.max_entry_ratio,
             max_path_depth=settings.max_path_depth,
         ),
-        image_limits=ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_entry_bytes),
+        image_limits=image_limits(settings),
         intake_limits=IntakeLimits(chunk_pixels=settings.chunk_pixels, chunk_photos=settings.chunk_photos),
         preview_sizes=PreviewSizes(settings.preview_edge_px, settings.thumbnail_edge_px),
         heartbeat_s=settings.heartbeat_s,

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
-import numpy as np
 from PIL import Image
 
 from core.errors import ImageError
@@ -13,6 +12,7 @@ from core.imaging import avif, bmp, heic, jpeg, jpeg2000, png, tiff, webp
 from core.imaging.arrays import Samples
 from core.imaging.kinds import HEADER_BYTES, IMAGE_SUFFIXES, accepted_format, known_kind
 from core.imaging.output import ColorPage, Output
+from core.imaging.samples import to_8_bit
 from core.imaging.scan import Format, ImageLimits, Page, Probe, Scan
 from core.options import OutputFormat
 
@@ -209,4 +209,4 @@ class _EightBitPage:
 
     def bands(self) -> Iterator[Samples]:
         for band in self.page.bands():
-            yield ((band.astype(np.uint32) + 128) // 257).astype(np.uint8)
+            yield to_8_bit(band)

@@ -3,11 +3,11 @@
 import io
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 from PIL import Image
 
 from core.imaging.arrays import Samples
 from core.imaging.output import ColorPage
+from core.imaging.samples import to_8_bit
 from core.imaging.scan import Page
 
 QUALITY = 85
@@ -38,7 +38,7 @@ class Reduction:
 
     def add(self, band: Samples) -> None:
         """Take the next rows: uint8 or uint16 (rows, W) or (rows, W, 3), sRGB. They are narrowed at once."""
-        image = Image.fromarray(_to_8_bit(band))
+        image = Image.fromarray(to_8_bit(band))
         self._parts.append(_resized(image, (self._size[0], image.height)))
 
     def image(self, orientation: int = 1) -> Image.Image:
@@ -94,10 +94,3 @@ def jpegs(image: Image.Image, edges_px: Iterable[int]) -> list[bytes]:
         image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
         written.append(buffer.getvalue())
     return written
-
-
-def _to_8_bit(pixels: Samples) -> Samples:
-    if pixels.dtype == np.uint8:
-        return pixels
-    # Rounded division by 257, so that 65535 becomes 255; within uint32 whatever the level.
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -33,6 +33,14 @@ def squeeze(samples: Samples, bits: int) -> Samples:
     return looked_up(levels, samples)
 
 
+def to_8_bit(samples: Samples) -> Samples:
+    """Samples of 16 bits rounded to 8, so that 65535 becomes 255; those of 8 bits as they are."""
+    if samples.dtype == np.uint8:
+        return samples
+    # Within uint32 whatever the level.
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 def looked_up(levels: Samples, indices: NDArray[Any]) -> Samples:
     """levels[indices] for levels of (N,) or (N, channels); indices past the last level get the last."""
     # Some rows at a time, since NumPy makes indices of 8 bytes each.

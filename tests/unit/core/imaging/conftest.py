@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image
 from skimage import data
 
+from core.errors import ImageError
 from core.imaging.codec import ImageLimits, Scan, decode, encode
 from core.imaging.output import ArrayPage, Output, Provenance
 
@@ -213,3 +214,24 @@ def photos():
     if not folder:
         pytest.skip("GRAY2HUE_PHOTOS names no folder of photographs")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def decode_damaged(limits):
+    """Damage a file 400 times, half of it within head_bytes where given, and decode it: the formats and codes met."""
+
+    def decode_damaged(decode_file, content, head_bytes=None):
+        chance = np.random.default_rng(7)
+        outcomes = set()
+        for _ in range(400):
+            damaged = bytearray(content)
+            for _ in range(int(chance.choice((1, 3, 30)))):
+                whole = head_bytes is None or chance.random() < 0.5
+                damaged[chance.integers(len(damaged) if whole else head_bytes)] = chance.integers(256)
+            try:
+                outcomes.add(decode_file(io.BytesIO(bytes(damaged)), limits).format)
+            except ImageError as error:
+                outcomes.add(error.code)
+        return outcomes
+
+    return decode_damaged

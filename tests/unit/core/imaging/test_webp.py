@@ -178,7 +178,7 @@ def test_truncated_files_are_refused(color, limits, save, share, options):
 
 
 @pytest.mark.parametrize("kind", ["still", "alpha", "animation"])
-def test_damaged_files_never_raise_anything_but_a_coded_refusal(color, limits, save, kind):
+def test_damaged_files_never_raise_anything_but_a_coded_refusal(color, decode_damaged, save, kind):
     small = np.ascontiguousarray(color[:64, :96])
     content = {
         "still": lambda: save(small, "WEBP", lossless=True),
@@ -187,16 +187,7 @@ def test_damaged_files_never_raise_anything_but_a_coded_refusal(color, limits, s
             Image.fromarray(small), "WEBP", save_all=True, append_images=[Image.fromarray(small[::-1].copy())]
         ),
     }[kind]()
-    chance = np.random.default_rng(7)
-    outcomes = set()
-    for _ in range(400):
-        damaged = bytearray(content)
-        for _ in range(int(chance.choice((1, 3, 30)))):
-            damaged[chance.integers(len(damaged))] = chance.integers(256)
-        try:
-            outcomes.add(webp.decode(io.BytesIO(bytes(damaged)), limits).format)
-        except ImageError as error:
-            outcomes.add(error.code)
+    outcomes = decode_damaged(webp.decode, content)
     assert outcomes <= {"WebP", "truncated_image", "unreadable_image", "unsupported_format", "too_many_pixels"}
     assert outcomes & {"unreadable_image", "truncated_image"}
 

@@ -21,6 +21,9 @@ Smaller ones are computed side by side, and their memory is kept for the next on
 KEPT_PRIMITIVES = 1000
 """Layers made ready for a size, kept per stream for the next picture of that size: about 15 sizes."""
 
+FIRST_EDGE_PX = 64
+"""What the first inference of a runtime is made with."""
+
 
 class OpenVinoRuntime:
     """A Runtime on OpenVINO: one stream of one thread per core, one picture in each.
@@ -45,12 +48,15 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,
             "CPU_RUNTIME_CACHE_CAPACITY": KEPT_PRIMITIVES,
         })  # fmt: skip
+        self.name = f"openvino {openvino.get_version().partition('-')[0]} cpu {precision} ({_isa(self._compiled)})"
+        self.concurrency = streams
         self._alone = threading.Lock()
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(streams):
             self._requests.put(self._compiled.create_infer_request())
-        self.name = f"openvino {openvino.get_version().partition('-')[0]} cpu {precision} ({_isa(self._compiled)})"
-        self.concurrency = streams
+        # OpenVINO's binding prepares its table of types in the first inference of a process. Two first ones at once wait
+        # for each other for ever: one holds the table and wants the interpreter, the other the reverse.
+        self.predict(np.zeros((FIRST_EDGE_PX, FIRST_EDGE_PX), np.float32))
 
     @classmethod
     def load(

@@ -46,30 +46,31 @@ def list_versions(as_json: bool) -> None:
     """All versions, newest first. New jobs get the active one."""
     with _writing(read_settings()) as session:
         versions = registry.all_versions(session)
+        active = registry.active_version(session).version
         if as_json:
-            click.echo(json.dumps([_as_json(version) for version in versions], indent=2))
+            click.echo(json.dumps([_as_json(version, active) for version in versions], indent=2))
         else:
-            Console(markup=False, highlight=False).print(_as_table(versions))
+            Console(markup=False, highlight=False).print(_as_table(versions, active))
 
 
-def _as_json(version: ModelVersion) -> dict[str, str | bool]:
+def _as_json(version: ModelVersion, active: str) -> dict[str, str | bool]:
     return {
         "version": version.version,
         "name": version.name,
-        "active": version.active,
+        "active": version.version == active,
         "sha256": version.sha256,
         "created_at": version.created_at.isoformat(),
     }
 
 
-def _as_table(versions: Sequence[ModelVersion]) -> Table:
+def _as_table(versions: Sequence[ModelVersion], active: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("VERSION", "ACTIVE", "NAME", "REGISTERED", "SHA256"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
     for version in versions:
         registered = version.created_at.isoformat(" ", "minutes")[:16]
-        active = "active" if version.active else ""
-        table.add_row(version.version, active, version.name, registered, version.sha256[:12])
+        mark = "active" if version.version == active else ""
+        table.add_row(version.version, mark, version.name, registered, version.sha256[:12])
     return table
 
 
@@ -90,7 +91,7 @@ def import_version(file: Path, version: str | None, activate: bool) -> None:
         registered = registry.register(session, metadata.version, metadata.name, metadata.sha256)
         if activate:
             registry.activate(session, registered)
-        is_active = registered.active
+        is_active = registry.active_version(session) is registered
         # A version that is recorded is there: its folder is durable before the transaction is.
         folder = prepared.store(settings.imported_models_dir)
     click.echo(f"Imported {file} as model version {metadata.version}, in {folder}.")

@@ -4,14 +4,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import registry
 from core.accounts import ensure_admin
 from core.checkpoints import read_metadata
 from core.database import Database
-from core.records import ModelVersion
+from core.records import AliasName, ModelVersion
 from core.settings import SOURCE_ROOT, Settings
 
 
@@ -46,7 +45,7 @@ def register_shipped_model(session: Session, models_dir: Path, imported_dir: Pat
     shipped = read_metadata(models_dir)
     is_new = session.get(ModelVersion, shipped.version) is None
     registered = registry.register(session, shipped.version, shipped.name, shipped.sha256)
-    active = session.scalar(select(ModelVersion).where(ModelVersion.active))
+    active = registry.aliased(session, AliasName.ACTIVE)
     if active is None or (is_new and not (imported_dir / active.version).is_dir()):
         registry.activate(session, registered)
     return registered

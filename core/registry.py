@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import CheckpointError
-from core.records import ModelVersion
+from core.records import AliasName, ModelAlias, ModelVersion, Promotion, utc_now
 
 
 def active_version(session: Session) -> ModelVersion:
     """The version that new jobs are pinned to; CheckpointError (`no_model`) before any is registered."""
-    active = session.scalar(select(ModelVersion).where(ModelVersion.active))
+    active = aliased(session, AliasName.ACTIVE)
     if active is None:
         raise CheckpointError("no_model", "No model is registered; run `gray2hue migrate`.")
     return active
+
+
+def aliased(session: Session, name: AliasName) -> ModelVersion | None:
+    """The version that an alias points at, if it points at one."""
+    return session.scalar(select(ModelVersion).join(ModelAlias).where(ModelAlias.name == name))
 
 
 def all_versions(session: Session) -> Sequence[ModelVersion]:
@@ -47,8 +52,12 @@ def register(session: Session, version: str, name: str, sha256: str) -> ModelVer
     return known
 
 
-def activate(session: Session, version: ModelVersion) -> None:
-    """Make a version the one that new jobs get."""
-    session.execute(update(ModelVersion).values(active=False))
-    version.active = True
+def activate(session: Session, version: ModelVersion, kind: str = "install", actor: str = "gray2hue") -> None:
+    """Make a version the one that new jobs get, and note that it became so."""
+    previous = aliased(session, AliasName.ACTIVE)
+    if previous is version:
+        return
+    session.merge(ModelAlias(name=AliasName.ACTIVE, version=version.version, updated_at=utc_now()))
+    noted = previous.version if previous is not None else None
+    session.add(Promotion(version=version.version, previous=noted, kind=kind, actor=actor))
     session.flush()

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from core import registry
 from core.database import Database
-from core.records import Base, ModelVersion, User
+from core.records import Base, User
 from stacks import RunningStack
 
 POLL_S = 0.05
@@ -101,7 +102,7 @@ def database(database_url: str) -> Iterator[Database]:
     Base.metadata.create_all(database.engine)
     with database.write() as session:
         session.add(User(id="ada", name="ada"))
-        session.add(ModelVersion(version="v-test", name="test", sha256="0" * 64, active=True))
+        registry.activate(session, registry.register(session, "v-test", "test", "0" * 64))
     yield database
     database.dispose()
 

@@ -54,8 +54,8 @@ class OpenVinoRuntime:
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(streams):
             self._requests.put(self._compiled.create_infer_request())
-        # OpenVINO's binding prepares its table of types in the first inference of a process. Two first ones at once wait
-        # for each other for ever: one holds the table and wants the interpreter, the other the reverse.
+        # OpenVINO's binding prepares its table of types in the first inference of a process. Two first ones at once
+        # wait for each other for ever: one holds the table and wants the interpreter, the other the reverse.
         self.predict(np.zeros((FIRST_EDGE_PX, FIRST_EDGE_PX), np.float32))
 
     @classmethod

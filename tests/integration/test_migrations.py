@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from sqlalchemy import MetaData, Table, inspect, select
 
 from cli.main import main
+from core import registry
 from core.database import Database
 from core.migrate import migrate, migration_config
 from core.options import JobOptions
@@ -28,7 +29,7 @@ def test_an_empty_database_gets_the_tables_and_the_shipped_model(database_url, t
     database = Database(database_url)
     with database.read() as session:
         (model,) = session.scalars(select(ModelVersion)).all()
-    assert model.active
+        assert registry.active_version(session) is model
     assert set(Base.metadata.tables) <= set(inspect(database.engine).get_table_names())
     database.dispose()
 

@@ -13,11 +13,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from core import accounts, jobs
+from core import accounts, jobs, registry
 from core.database import Database
 from core.options import JobOptions
 from core.queue import RecordedHints
-from core.records import Base, Job, JobState, ModelVersion, Photo, PhotoState, User, new_id, utc_now
+from core.records import Base, Job, JobState, Photo, PhotoState, User, new_id, utc_now
 from core.settings import Settings
 from core.storage import LocalStorage
 from web.app import create_app
@@ -176,7 +176,7 @@ def prepare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Settings], Da
     database = Database(f"sqlite:///{template}")
     Base.metadata.create_all(database.engine)
     with database.write() as records:
-        records.add(ModelVersion(version="v-test", name="test", sha256="0" * 64, active=True))
+        registry.activate(records, registry.register(records, "v-test", "test", "0" * 64))
     database.dispose()
 
     def copy(settings: Settings) -> Database:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from core import registry
 from core.options import JobOptions
 from core.queue import RecordedHints
-from core.records import ModelVersion
+from core.records import AliasName, ModelAlias
 from web.app import create_app
 
 
@@ -135,9 +136,7 @@ def test_a_single_photograph_of_more_than_64_mib_waits_in_line(site, client):
 
 def test_a_job_is_pinned_to_the_model_version_in_use(site, client):
     with site.database.write() as records:
-        records.get(ModelVersion, "v-test").active = False
-        records.flush()
-        records.add(ModelVersion(version="v-new", name="new", sha256="1" * 64, active=True))
+        registry.activate(records, registry.register(records, "v-new", "new", "1" * 64))
     assert send_raw(client).json["model_version"] == "v-new"
 
 
@@ -312,7 +311,7 @@ def test_an_upload_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(site
 
 def test_an_upload_that_cannot_be_committed_leaves_nothing(site, client):
     with site.database.write() as records:
-        records.get(ModelVersion, "v-test").active = False
+        records.delete(records.get_one(ModelAlias, AliasName.ACTIVE))
     response = send_form(client, [("a.jpg", b"one"), ("b.jpg", b"two")])
     assert (response.status_code, response.json["code"]) == (503, "no_model")
     assert_nothing_is_left(site)

@@ -43,7 +43,7 @@ RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels .
 FROM base AS runtime
 RUN groupadd --gid 10001 gray2hue \
  && useradd --uid 10001 --gid 10001 --no-log-init --home-dir /data --shell /usr/sbin/nologin gray2hue \
- && install -d -o gray2hue -g gray2hue -m 0750 /data /data/store /data/run
+ && install -d -o gray2hue -g gray2hue -m 0750 /data /data/store /data/training /data/run
 ENV GRAY2HUE_DATA_DIR=/data \
     GRAY2HUE_MODELS_DIR=/opt/gray2hue/models \
     GRAY2HUE_HOST=0.0.0.0
@@ -52,7 +52,7 @@ WORKDIR /data
 FROM runtime AS web
 COPY --from=web-packages /opt/venv /opt/venv
 # The metadata alone: the web names the model's version and loads no weights.
-COPY models/model.json /opt/gray2hue/models/
+COPY models/model.json models/README.md /opt/gray2hue/models/
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip --python /opt/venv/bin/python install --no-deps --no-index /wheels/*.whl
 USER gray2hue

@@ -1,10 +1,10 @@
 """The command line's side of the HTTP API."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,6 +19,8 @@ RETRY_PAUSE_S = 0.5
 POLL_S = (0.2, 5.0)
 AWAY_STATUSES = frozenset({502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Client:
 
     def jobs(self) -> Iterator[JobView]:
         """All jobs, newest first."""
-        yield from (JobView.of(raw) for raw in self._pages("/api/v1/jobs?limit=100", "jobs"))
+        yield from (JobView.of(raw) for raw in self.pages("/api/v1/jobs?limit=100", "jobs"))
 
     def job(self, job_id: str) -> JobView:
         """One job."""
@@ -82,18 +84,12 @@ class Client:
         """The job whose id begins so; NotFoundError, or OptionsError (`ambiguous_id`) when several do."""
         if len(prefix) == 32:
             return self.job(prefix)
-        found = [job for job in self.jobs() if prefix and job.id.startswith(prefix.lower())]
-        if not found:
-            raise NotFoundError("not_found", f"There is no job {prefix}.")
-        if len(found) > 1:
-            ids = ", ".join(job.id[:12] for job in found[:5])
-            raise OptionsError("ambiguous_id", f"{len(found)} jobs begin with {prefix}: {ids} ...")
-        return found[0]
+        return only_match("job", prefix, [(job.id, job) for job in self.jobs()])
 
     def photos(self, job_id: str, states: tuple[str, ...] = (), warned: bool = False) -> Iterator[dict[str, Any]]:
         """The job's photos in the order of the upload, those in the given states or with a warning only."""
         wanted = "".join(f"&state={state}" for state in states) + ("&warned=true" if warned else "")
-        yield from self._pages(f"/api/v1/jobs/{job_id}/photos?limit=500{wanted}", "photos")
+        yield from self.pages(f"/api/v1/jobs/{job_id}/photos?limit=500{wanted}", "photos")
 
     def watch(self, job_id: str, on_change: Callable[[JobView], None]) -> JobView:
         """Poll until the job is over, as often as the server asks for; give its last view."""
@@ -119,6 +115,29 @@ class Client:
         except httpx.TransportError as error:
             raise TransientError("stack_away", f"{self._access.address} does not answer.") from error
 
+    def get(self, path: str) -> Any:
+        """The JSON at an address of the API that has no view of its own here."""
+        return self._get(path).json()
+
+    def pages(self, path: str, noun: str) -> Iterator[dict[str, Any]]:
+        """What a listing holds under `noun`, page by page."""
+        next_path: str | None = path
+        while next_path:
+            page = self._get(next_path).json()
+            yield from page[noun]
+            next_path = page["next"]
+
+    def post(self, path: str, content: dict[str, Any]) -> Any:
+        """Send JSON and give what is answered. It waits for a stack that cannot be reached, and is sent once."""
+
+        def send() -> httpx.Response:
+            return self._http.post(path, json=content)
+
+        try:
+            return _checked(self._patiently(send, httpx.ConnectError, frozenset())).json()
+        except httpx.TransportError as error:
+            raise TransientError("stack_away", f"{self._access.address} broke off: {error}") from error
+
     def download(self, path: str, target: Path, on_got: Callable[[int, int | None], None]) -> None:
         """Write what is at `path` to a file; begins anew when the connection breaks half way."""
 
@@ -138,13 +157,6 @@ class Client:
 
     def _get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         return _checked(self._patiently(lambda: self._http.get(path, headers=headers)))
-
-    def _pages(self, path: str, noun: str) -> Iterator[dict[str, Any]]:
-        next_path: str | None = path
-        while next_path:
-            page = self._get(next_path).json()
-            yield from page[noun]
-            next_path = page["next"]
 
     def _patiently(
         self,
@@ -176,6 +188,22 @@ class Client:
                 self._access = access
                 self._http.close()
                 self._http = _connect(access)
+
+
+def only_match(noun: str, prefix: str, named: Sequence[tuple[str, Found]]) -> Found:
+    """The only one whose id begins so.
+
+    Raises:
+        NotFoundError: `not_found`.
+        OptionsError: `ambiguous_id`, when several do.
+    """
+    found = [(name, one) for name, one in named if prefix and name.startswith(prefix.lower())]
+    if not found:
+        raise NotFoundError("not_found", f"There is no {noun} {prefix}.")
+    if len(found) > 1:
+        ids = ", ".join(name[:12] for name, _ in found[:5])
+        raise OptionsError("ambiguous_id", f"{len(found)} {noun}s begin with {prefix}: {ids} ...")
+    return found[0][1]
 
 
 def _connect(access: Access) -> httpx.Client:

@@ -30,6 +30,7 @@ def child_environment(settings: Settings, broker_url: str, inherited: Mapping[st
         "GRAY2HUE_STORAGE_DIR": str(settings.storage_dir),
         "GRAY2HUE_MODELS_DIR": str(settings.models_dir.absolute()),
         "GRAY2HUE_RUNTIMES_DIR": str(settings.runtimes_dir),
+        "GRAY2HUE_TRAINING_DIR": str(settings.training_dir),
         "GRAY2HUE_DATABASE_URL": settings.database_url,
         "GRAY2HUE_BROKER_URL": broker_url,
         "PYTHONUNBUFFERED": "1",

@@ -1,8 +1,6 @@
 """`gray2hue jobs`: looking after jobs from a terminal."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,13 +9,11 @@ from rich.table import Table
 
 from cli.api import JobView
 from cli.client import Client
-from cli.environment import read_settings
-from cli.local_stack import find_access
+from cli.connection import connected
 from cli.options import stack_options
 from cli.outcome import describe_photo, describe_warning, fetch_results, tell_outcome
 from cli.output import choose_output
 from cli.report import describe, reporting
-from core.errors import SetupError
 from core.options import JobOptions
 
 
@@ -26,22 +22,12 @@ def jobs() -> None:
     """List, show, cancel and download jobs. An ID may be shortened to what tells it from the others."""
 
 
-@contextmanager
-def _client(address: str | None, key: str | None) -> Iterator[Client]:
-    settings = read_settings()
-    access = find_access(settings, address, key)
-    if access is None:
-        raise SetupError("not_running", f"No Gray2Hue runs on {settings.data_dir}. Start it with: gray2hue up")
-    with Client(access) as client:
-        yield client
-
-
 @jobs.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, as the API gives it.")
 @stack_options
 def list_jobs(as_json: bool, address: str | None, key: str | None) -> None:
     """All jobs, newest first."""
-    with _client(address, key) as client:
+    with connected(address, key) as client:
         found = list(client.jobs())
     if as_json:
         click.echo(json.dumps([job.raw for job in found], ensure_ascii=False, indent=2))
@@ -61,7 +47,7 @@ def list_jobs(as_json: bool, address: str | None, key: str | None) -> None:
 @stack_options
 def show(job_id: str, as_json: bool, address: str | None, key: str | None) -> None:
     """One job, what did not come out of it, and what came out with a warning."""
-    with _client(address, key) as client:
+    with connected(address, key) as client:
         job = client.find_job(job_id)
         if as_json:
             whole = {**job.raw, "photos": list(client.photos(job.id))}
@@ -91,7 +77,7 @@ def _print_job(job: JobView) -> None:
 @stack_options
 def cancel(job_id: str, address: str | None, key: str | None) -> None:
     """Stop a job. What is colorized already stays."""
-    with _client(address, key) as client:
+    with connected(address, key) as client:
         job = client.cancel(client.find_job(job_id).id)
     click.echo(f"{job.name}: {job.state}")
 
@@ -104,7 +90,7 @@ def cancel(job_id: str, address: str | None, key: str | None) -> None:
 @click.pass_context
 def download(ctx: click.Context, job_id: str, out: str, overwrite: bool, address: str | None, key: str | None) -> None:
     """Fetch a job's results, also while it runs: what is done so far. The exit code tells whether that is all."""
-    with _client(address, key) as client, reporting() as report:
+    with connected(address, key) as client, reporting() as report:
         job = client.find_job(job_id)
         output = choose_output(out, _only_suffix(client, job), overwrite)
         output.check_free(())

@@ -104,6 +104,7 @@ class LocalStack:
             "GRAY2HUE_DATA_DIR": str(self._settings.data_dir),
             "GRAY2HUE_MODELS_DIR": str(self._settings.models_dir.absolute()),
             "GRAY2HUE_RUNTIMES_DIR": str(self._settings.runtimes_dir),
+            "GRAY2HUE_TRAINING_DIR": str(self._settings.training_dir),
             "GRAY2HUE_STORAGE_DIR": str(self._settings.storage_dir),
             "GRAY2HUE_PORT": str(_free_port(self._settings.host, self._settings.port)),
         }

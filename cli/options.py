@@ -1,6 +1,6 @@
 """Options and small phrases that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -50,6 +50,17 @@ def _checked(_ctx: click.Context, parameter: click.Parameter, text: str | None) 
                 f"It must be {JobOptions.model_fields[str(parameter.name)].description}."
             ) from error
     return text
+
+
+def changes(pairs: Sequence[str]) -> dict[str, str]:
+    """Texts such as "seed=3" by name; BadParameter for one that is not of this form."""
+    named = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not name or not mark:
+            raise click.BadParameter(f"{pair!r} is not of the form NAME=VALUE.", param_hint="--set")
+        named[name.strip()] = value.strip()
+    return named
 
 
 def note(line: str) -> None:

@@ -11,15 +11,20 @@ from kombu.exceptions import OperationalError
 from cli.process import Part
 
 WORKER_NAMES = ("colorize", "intake")
-STOP_ORDER = (("web", "beat"), ("worker", "intake"), ("redis",))
+LATE_NAMES = ("trainer",)
+"""Parts that nobody waits for: they start once the others are ready."""
+
+STOP_ORDER = (("web", "beat"), ("worker", "intake", "trainer"), ("redis",))
 
 
 def python_parts(run_dir: Path) -> tuple[Part, ...]:
-    """Everything but Redis: the web server, both workers and the clock."""
+    """Everything but Redis: the web server, the workers, the trainer and the clock."""
     return (
         Part("web", _module("gunicorn", "--config", "python:web.gunicorn_config", "web.wsgi:app")),
         Part("worker", _worker("-Q", "express,maintenance,colorize", "-c", "1", "-n", "colorize@%h")),
         Part("intake", _worker("-Q", "ingest", "-c", "2", "-n", "intake@%h")),
+        # Each run gets a process of its own, so that nothing of one is left in the next, torch included.
+        Part("trainer", _worker("-Q", "train", "-c", "1", "--max-tasks-per-child", "1", "-n", "trainer@%h")),
         Part("beat", _celery("beat", "--schedule", str(run_dir / "beat-schedule"), "--pidfile", "")),
     )
 

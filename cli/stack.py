@@ -1,7 +1,7 @@
 """The embedded stack: everything that Gray2Hue needs on one machine, as children of one supervisor."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cli.process import Part, Process, cap_log
 from cli.signals import Signals
 from cli.supervisor import Supervisor
 from cli.watchdog import Watchdog
-from core import jobs
+from core import jobs, training_material, training_runs
 from core.database import Database
 from core.migrate import migrate
 from core.settings import SOURCE_ROOT, Settings
@@ -30,6 +30,8 @@ def take_up_unfinished(settings: Settings) -> None:
     if database.is_sqlite:
         with database.write() as session:
             jobs.take_up(session)
+            training_material.take_up_uploads(session)
+            training_runs.take_up_runs(session)
     database.dispose()
 
 
@@ -100,10 +102,11 @@ class Stack:
         if not self._settings.broker_url:
             take_up_unfinished(self._settings)
         setup = prepare_access(self._settings)
-        for part in parts.python_parts(self._run_dir):
-            supervisor.start(self._process(part, broker_url))
+        python_parts = parts.python_parts(self._run_dir)
+        self._start(supervisor, [part for part in python_parts if part.name not in parts.LATE_NAMES], broker_url)
         self._await(supervisor, lambda: parts.web_answers(self.address) and parts.workers_answer(broker_url))
         supervisor.ready = True
+        self._start(supervisor, [part for part in python_parts if part.name in parts.LATE_NAMES], broker_url)
         address.write_stack(self._run_dir, self.address)
         on_ready(setup)
 
@@ -115,6 +118,10 @@ class Stack:
         supervisor.start(self._process(redis_server.redis_part(binary, path), broker_url))
         self._await(supervisor, lambda: redis_server.answers(path))
         return broker_url
+
+    def _start(self, supervisor: Supervisor, some: Sequence[Part], broker_url: str) -> None:
+        for part in some:
+            supervisor.start(self._process(part, broker_url))
 
     def _process(self, part: Part, broker_url: str) -> Process:
         log_path = self._settings.logs_dir / f"{part.name}.log"

@@ -12,15 +12,22 @@ from kombu.exceptions import OperationalError
 
 from core.errors import QueueError
 from core.jobs import Hint
+from core.training_material import MaterialHint as MaterialHint
+from core.training_runs import TrainHint as TrainHint
 
 INGEST = "gray2hue.ingest"
 COLORIZE_CHUNK = "gray2hue.colorize_chunk"
+READ_MATERIAL = "gray2hue.read_material"
+TRAIN = "gray2hue.train"
 SWEEP = "gray2hue.sweep"
 
 INGEST_QUEUE = "ingest"
 EXPRESS_QUEUE = "express"
 MAINTENANCE_QUEUE = "maintenance"
 COLORIZE_QUEUE = "colorize"
+TRAIN_QUEUE = "train"
+
+AnyHint = Hint | MaterialHint | TrainHint
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +35,17 @@ log = logging.getLogger(__name__)
 class HintSender(Protocol):
     """What sends hints: the broker's client, or a list in a test."""
 
-    def send(self, hint: Hint) -> None:
+    def send(self, hint: AnyHint) -> None:
         """Send one hint; QueueError (`broker_away`) when the broker cannot be reached."""
 
 
-def send_all(sender: HintSender, hints: Iterable[Hint]) -> None:
+def send_all(sender: HintSender, hints: Iterable[AnyHint]) -> None:
     """Send hints of what is committed. A broker that is away costs nothing but time: the sweeper re-sends."""
     for hint in hints:
         try:
             sender.send(hint)
         except QueueError as error:
-            log.warning("hint for job %s not sent: %s", hint.job_id, error.message)
+            log.warning("%s not sent: %s", hint, error.message)
             return
 
 
@@ -88,13 +95,9 @@ class Queue:
         self._celery = Celery("gray2hue", set_as_current=False)
         self._celery.conf.update(celery_config(broker_url, task_time_limit_s))
 
-    def send(self, hint: Hint) -> None:
-        """See HintSender.send. What somebody waits for goes by the express queue, unpacking included."""
-        if hint.chunk is None:
-            name, queue = INGEST, EXPRESS_QUEUE if hint.express else INGEST_QUEUE
-        else:
-            name, queue = COLORIZE_CHUNK, EXPRESS_QUEUE if hint.express else COLORIZE_QUEUE
-        arguments = [hint.job_id] if hint.chunk is None else [hint.job_id, hint.chunk]
+    def send(self, hint: AnyHint) -> None:
+        """See HintSender.send."""
+        name, queue, arguments = route(hint)
         retry = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1}
         try:
             self._celery.send_task(name, args=arguments, queue=queue, retry=True, retry_policy=retry)
@@ -110,12 +113,23 @@ class Queue:
             raise QueueError("broker_away", "The broker does not answer.") from error
 
 
+def route(hint: AnyHint) -> tuple[str, str, list[Any]]:
+    """A hint's task, queue and arguments. What somebody waits for goes by the express queue, unpacking included."""
+    if isinstance(hint, MaterialHint):
+        return READ_MATERIAL, INGEST_QUEUE, [hint.upload_id]
+    if isinstance(hint, TrainHint):
+        return TRAIN, TRAIN_QUEUE, [hint.run_id]
+    if hint.chunk is None:
+        return INGEST, EXPRESS_QUEUE if hint.express else INGEST_QUEUE, [hint.job_id]
+    return COLORIZE_CHUNK, EXPRESS_QUEUE if hint.express else COLORIZE_QUEUE, [hint.job_id, hint.chunk]
+
+
 class RecordedHints:
     """A sender that keeps what it was given, for tests and for running without a broker."""
 
     def __init__(self) -> None:
-        self.sent: list[Hint] = []
+        self.sent: list[AnyHint] = []
 
-    def send(self, hint: Hint) -> None:
+    def send(self, hint: AnyHint) -> None:
         """See HintSender.send."""
         self.sent.append(hint)

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     storage_dir: Path = Path()
     models_dir: Path = SOURCE_ROOT / "models"
     runtimes_dir: Path = Path()
+    training_dir: Path = Path()
     secret_key: str = ""
 
     host: str = "127.0.0.1"
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     runtime: Literal["auto", "openvino", "torch"] = "auto"
+    model_poll_s: float = Field(default=3.0, gt=0)
     photo_memory_bytes: int = Field(default=2**30, ge=1)
     preview_edge_px: int = Field(default=1600, ge=64)
     thumbnail_edge_px: int = Field(default=480, ge=32)
@@ -65,6 +67,10 @@ class Settings(BaseSettings):
     chunk_time_limit_s: int = Field(default=1800, ge=1)
     ingest_time_limit_s: int = Field(default=6 * 3600, ge=1)
 
+    min_training_photos: int = Field(default=50, ge=2)
+    training_yields: bool = True
+    training_niceness: int = Field(default=19, ge=0, le=19)
+
     @model_validator(mode="before")
     @classmethod
     def fill_from_data_dir(cls, values: dict[str, object]) -> dict[str, object]:
@@ -73,6 +79,7 @@ class Settings(BaseSettings):
         values["data_dir"] = data_dir
         values["storage_dir"] = Path(str(values.get("storage_dir") or data_dir / "store")).absolute()
         values["runtimes_dir"] = Path(str(values.get("runtimes_dir") or data_dir / "runtimes")).absolute()
+        values["training_dir"] = Path(str(values.get("training_dir") or data_dir / "training")).absolute()
         values["database_url"] = values.get("database_url") or f"sqlite:///{data_dir / 'gray2hue.db'}"
         return values
 
@@ -83,7 +90,7 @@ class Settings(BaseSettings):
 
     @property
     def imported_models_dir(self) -> Path:
-        """Imported model versions, a folder each; every machine that colorizes must see them."""
+        """This machine's copies of the model versions that the storage has, a folder each."""
         return self.data_dir / "models"
 
     @property

@@ -9,9 +9,11 @@ guard.py            the bound on failed sign-ins
 problems.py         errors to RFC 9457 problem details, or to a page
 headers.py          security and caching headers
 parameters.py       query parameters, checked
+bodies.py           JSON bodies, checked
 serializers.py      jobs, photos and keys as JSON
+serializers_training.py  model versions, training runs and material as JSON
 responses.py        JSON with an ETag; stored objects with ranges
 uploads/            bodies of any size, streamed to disk
 blueprints/         the routes, one file per noun
-openapi.yaml        the API's description
+openapi.yaml        the API's description; openapi_training.yaml, its part about training
 """

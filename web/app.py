@@ -12,7 +12,7 @@ from core.storage import LocalStorage
 from web import auth, headers, problems
 from web.blueprints import ALL_BLUEPRINTS
 from web.guard import SignInGuard
-from web.parameters import IdConverter
+from web.parameters import IdConverter, NameConverter, NumberConverter
 from web.secret_key import load_secret_key
 from web.services import Services, attach
 from web.uploads import remove_stale
@@ -30,7 +30,7 @@ def create_app(settings: Settings, *, hints: HintSender | None = None) -> Flask:
     app = Flask("web")
     configure(app, settings)
     attach(app, make_services(settings, hints))
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters.update(id=IdConverter, name=NameConverter, number=NumberConverter)
     problems.register(app)
     headers.register(app)
     app.before_request(bound_stalls)

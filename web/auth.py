@@ -76,6 +76,14 @@ def current_user() -> User:
     return user
 
 
+def current_admin() -> User:
+    """The admin that this request is from; AuthenticationError (`admin_only`) for anybody else."""
+    user = current_user()
+    if not user.is_admin:
+        raise AuthenticationError("admin_only", "Only an admin may do this.")
+    return user
+
+
 def begin_session(user: User) -> None:
     """Start a new session; whatever was in an earlier one is gone."""
     session.clear()

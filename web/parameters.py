@@ -4,18 +4,32 @@ import re
 from collections.abc import Sequence
 
 from flask import request
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 from core.errors import OptionsError
 from core.records import PhotoState
 
 ID_PATTERN = "[0-9a-f]{32}"
+MAX_NUMBER = 2**31 - 1
+"""What every database holds in a column of whole numbers."""
 
 
 class IdConverter(BaseConverter):
     """An id in an address; anything else is no such page."""
 
     regex = ID_PATTERN
+
+
+class NameConverter(BaseConverter):
+    """A name in an address, as a database can look it up."""
+
+    regex = r"[^/\x00]{1,100}"
+
+
+class NumberConverter(IntegerConverter):
+    """A whole number in an address, small enough for every database."""
+
+    regex = "[0-9]{1,9}"
 
 
 def int_parameter(name: str, default: int, lowest: int, highest: int) -> int:

@@ -34,7 +34,10 @@ STATUS_OF_ERROR: tuple[tuple[type[Gray2HueError], HTTPStatus], ...] = (
     (SetupError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 STATUS_OF_CODE = {
+    "admin_only": HTTPStatus.FORBIDDEN,
     "csrf_failed": HTTPStatus.FORBIDDEN,
+    "damaged_weights": HTTPStatus.CONFLICT,
+    "model_version_missing": HTTPStatus.CONFLICT,
     "session_needed": HTTPStatus.FORBIDDEN,
     "too_many_attempts": HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_parts": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

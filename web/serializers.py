@@ -7,7 +7,7 @@ from typing import Any
 from flask import url_for
 from sqlalchemy.orm import Session
 
-from core import jobs
+from core import jobs, training_material
 from core.jobs import JobProgress
 from core.records import FINAL_JOB_STATES, ApiKey, Job, JobState, Photo, PhotoState
 
@@ -24,9 +24,9 @@ def job_json(job: Job, progress: JobProgress) -> Json:
         "message": job.message,
         "model_version": job.model_version,
         "options": job.options.model_dump(mode="json"),
-        "created_at": _time(job.created_at),
-        "started_at": _time(job.started_at),
-        "finished_at": _time(job.finished_at),
+        "created_at": time_json(job.created_at),
+        "started_at": time_json(job.started_at),
+        "finished_at": time_json(job.finished_at),
         "unpacking": progress.unpacking,
         "counts": {str(state): count for state, count in progress.counts.by_state.items()},
         "total": progress.counts.total,
@@ -57,8 +57,8 @@ def jobs_json(session: Session, listed: Sequence[Job]) -> list[Json]:
     return serialized
 
 
-def photo_json(photo: Photo) -> Json:
-    """One photo, with links to what there is of it."""
+def photo_json(photo: Photo, *, approved: bool) -> Json:
+    """One photo, with links to what there is of it; `approved` tells whether its result may be trained on."""
     return {
         "id": photo.id,
         "position": photo.position,
@@ -83,9 +83,16 @@ def photo_json(photo: Photo) -> Json:
         "lightness_error_mean": photo.lightness_error_mean,
         "lightness_error_max": photo.lightness_error_max,
         "mean_chroma": photo.mean_chroma,
-        "finished_at": _time(photo.finished_at),
+        "finished_at": time_json(photo.finished_at),
+        "approved": approved,
         "links": _photo_links(photo),
     }
+
+
+def photos_json(session: Session, photos: Sequence[Photo]) -> list[Json]:
+    """Several photos."""
+    approved = training_material.approved(session, [photo.id for photo in photos])
+    return [photo_json(photo, approved=photo.id in approved) for photo in photos]
 
 
 def key_json(key: ApiKey) -> Json:
@@ -94,26 +101,28 @@ def key_json(key: ApiKey) -> Json:
         "id": key.id,
         "name": key.name,
         "prefix": key.prefix,
-        "created_at": _time(key.created_at),
-        "last_used_at": _time(key.last_used_at),
-        "revoked_at": _time(key.revoked_at),
+        "created_at": time_json(key.created_at),
+        "last_used_at": time_json(key.last_used_at),
+        "revoked_at": time_json(key.revoked_at),
     }
 
 
 def _photo_links(photo: Photo) -> dict[str, str | None]:
     def link(endpoint: str, there: bool, **query: Any) -> str | None:
-        return url_for(f"results.{endpoint}", job_id=photo.job_id, photo_id=photo.id, **query) if there else None
+        return url_for(endpoint, job_id=photo.job_id, photo_id=photo.id, **query) if there else None
 
     done = photo.state == PhotoState.DONE
     return {
-        "original": link("original", bool(photo.original_key)),
-        "result": link("result", done),
-        "preview": link("preview", done, of="result", size="preview"),
-        "preview_original": link("preview", done, of="original", size="preview"),
-        "thumbnail": link("preview", done, of="result", size="thumbnail"),
-        "thumbnail_original": link("preview", done, of="original", size="thumbnail"),
+        "original": link("results.original", bool(photo.original_key)),
+        "result": link("results.result", done),
+        "preview": link("results.preview", done, of="result", size="preview"),
+        "preview_original": link("results.preview", done, of="original", size="preview"),
+        "thumbnail": link("results.preview", done, of="result", size="thumbnail"),
+        "thumbnail_original": link("results.preview", done, of="original", size="thumbnail"),
+        "approval": link("approvals.approve", done),
     }
 
 
-def _time(moment: datetime | None) -> str | None:
+def time_json(moment: datetime | None) -> str | None:
+    """A time in ISO 8601, if there is one."""
     return None if moment is None else moment.isoformat()

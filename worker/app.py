@@ -6,12 +6,14 @@ import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
-from core.queue import MAINTENANCE_QUEUE, SWEEP, celery_config
+from core.queue import MAINTENANCE_QUEUE, SWEEP, TRAIN_QUEUE, celery_config
 from core.settings import Settings
+from worker.handlers import TrainingSetup
 from worker.lifecycle import WorkerProcess
 from worker.tasks import register_tasks
+from worker.yielding import StopFlag, lower_priority
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,8 @@ def create_app(settings: Settings) -> Celery:
     """A Celery application with the tasks registered.
 
     Each pool child opens its own connections and, where the worker takes chunks to colorize, loads the
-    active model before its first task.
+    active model before its first task. One that trains steps back behind all others, and lays its run down when the
+    worker is to end.
     """
     app = Celery("gray2hue")
     app.conf.update(celery_config(settings.broker_url, settings.ingest_time_limit_s))
@@ -33,11 +36,15 @@ def create_app(settings: Settings) -> Celery:
     }
     process = WorkerProcess(settings)
     worker_pid = os.getpid()
-    register_tasks(app, process, settings.chunk_time_limit_s)
+    leaving = StopFlag()
+    register_tasks(app, process, settings.chunk_time_limit_s, training_setup(settings, leaving))
 
     def start(**_signal: Any) -> None:
+        consumes = set(app.amqp.queues.consume_from)
+        if TRAIN_QUEUE in consumes:
+            lower_priority(settings.training_niceness)
         try:
-            process.start(consumes=set(app.amqp.queues.consume_from))
+            process.start(consumes)
         except Exception as error:
             # Celery would log this and let the child take work that it cannot do. The whole worker ends instead,
             # so that whoever watches it sees it.
@@ -48,6 +55,25 @@ def create_app(settings: Settings) -> Celery:
     def stop(**_signal: Any) -> None:
         process.stop()
 
+    def leave(**_signal: Any) -> None:
+        leaving.raise_()
+
+    worker_shutting_down.connect(leave, weak=False)
     worker_process_init.connect(start, weak=False)
     worker_process_shutdown.connect(stop, weak=False)
     return app
+
+
+def training_setup(settings: Settings, leaving: StopFlag) -> TrainingSetup:
+    """Where and how this machine trains, from settings; `leaving` is raised when its worker has to end."""
+    return TrainingSetup(
+        training_dir=settings.training_dir,
+        models_dir=settings.models_dir,
+        imported_dir=settings.imported_models_dir,
+        runtimes_dir=settings.runtimes_dir,
+        device=settings.device,
+        kind=settings.runtime,
+        min_photos=settings.min_training_photos,
+        yields=settings.training_yields,
+        is_leaving=lambda: leaving.is_raised,
+    )

@@ -1,27 +1,34 @@
 """What one pool child holds from its birth to its end: connections, and the models it colorizes with."""
 
+import logging
 import os
 import socket
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from core import registry
 from core.archives import ArchiveLimits
-from core.checkpoints import find_model, read_metadata
+from core.checkpoints import read_metadata
 from core.colorizer import Colorizer
 from core.database import Database
 from core.engine import Engine, MemoryGate, photo_threads
-from core.errors import CheckpointError, SetupError
+from core.errors import CheckpointError, NotFoundError, SetupError, TransientError
 from core.imaging.codec import ImageLimits
 from core.jobs import JobLimits
+from core.model_store import provide_model
 from core.queue import COLORIZE_QUEUE, Queue
+from core.records import AliasName
 from core.runtimes import choose_runtime
 from core.settings import Settings
 from core.storage import LocalStorage
+from worker.active_model import ActiveModelWatch
 from worker.colorizers import Colorizers
 from worker.handlers import Context, IntakeLimits, PreviewSizes
 from worker.handlers.colorize import Workshop
+
+log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
@@ -32,20 +39,29 @@ class WorkerProcess:
         self._context: Context | None = None
         self._colorizers: Colorizers | None = None
         self._workshop: Workshop | None = None
+        self._watch: ActiveModelWatch | None = None
 
     def start(self, consumes: set[str]) -> None:
-        """Open connections of its own; load the active model if the worker takes chunks to colorize.
+        """Open connections of its own; load the active model, and watch it, if the worker takes chunks to colorize.
 
         Runtimes are loaded in the child alone: CUDA does not survive a fork, nor do an engine's threads.
         """
         self._context = open_context(self._settings)
         if COLORIZE_QUEUE in consumes:
             self._colorizers = Colorizers(self._load)
-            active = self._colorizers.get(self._active_version())
+            version = self._version_at_start()
+            active = self._colorizers.get(version)
+            log.info("model version %s is loaded", version)
             self._workshop = Workshop(open_engine(self._settings), self._colorizers, photo_threads(active))
+            self._watch = ActiveModelWatch(
+                self._active_version, self._upcoming, self._prepare, self._colorizers, self._settings.model_poll_s
+            )
+            self._watch.start()
 
     def stop(self) -> None:
         """Free the models and close the connections."""
+        if self._watch is not None:
+            self._watch.stop()
         if self._colorizers is not None:
             self._colorizers.close()
         if self._context is not None:
@@ -67,15 +83,47 @@ class WorkerProcess:
 
     def _load(self, version: str) -> Colorizer:
         settings = self._settings
-        folder = find_model(version, settings.models_dir, settings.imported_models_dir)
+        folder = self._folder(version)
         runtime = choose_runtime(folder, settings.runtimes_dir, settings.device, settings.runtime)
         return Colorizer(runtime, version, read_metadata(folder).network_edge_px)
 
-    def _active_version(self) -> str:
-        """The version that new jobs get, or the shipped one while the database cannot tell."""
+    def _folder(self, version: str) -> Path:
+        """Where a version's weights are, as the registry knows them; the shipped ones are had without asking it.
+
+        Raises:
+            CheckpointError: as provide_model says.
+            TransientError: the database or the storage is away; nothing is known about the version.
+        """
+        settings = self._settings
+        if read_metadata(settings.models_dir).version == version:
+            return settings.models_dir
         try:
             with self.context.database.read() as session:
-                return registry.active_version(session).version
+                registered = registry.get_version(session, version)
+        except NotFoundError as error:
+            raise CheckpointError("model_version_missing", f"There is no model version {version}.") from error
+        except OperationalError as error:
+            raise TransientError("database_away", "The database does not answer.") from error
+        return provide_model(self.context.storage, registered, settings.models_dir, settings.imported_models_dir)
+
+    def _active_version(self) -> str:
+        with self.context.database.read() as session:
+            return registry.active_version(session).version
+
+    def _upcoming(self) -> list[str]:
+        """The candidate, and what was imported or trained last."""
+        with self.context.database.read() as session:
+            candidate = registry.aliased(session, AliasName.CANDIDATE)
+            newest = registry.all_versions(session, limit=1)
+        return [version.version for version in (candidate, *newest) if version is not None]
+
+    def _prepare(self, version: str) -> None:
+        self._load(version).runtime.close()
+
+    def _version_at_start(self) -> str:
+        """The version that new jobs get, or the shipped one while the database cannot tell."""
+        try:
+            return self._active_version()
         except (CheckpointError, DatabaseError):
             return read_metadata(self._settings.models_dir).version
 

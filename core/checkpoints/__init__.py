@@ -1,6 +1,7 @@
 """Weights and the JSON metadata beside them. Importing this imports no torch; loading or importing weights does."""
 
-from core.checkpoints.importing import PreparedModel, prepare_model
+from core.checkpoints.bundles import CARD_NAME, write_bundle
+from core.checkpoints.importing import prepare_model
 from core.checkpoints.loading import load_generator, load_generators
 from core.checkpoints.locating import find_model
 from core.checkpoints.metadata import (
@@ -8,11 +9,14 @@ from core.checkpoints.metadata import (
     VERSION_PATTERN,
     Architecture,
     ModelMetadata,
+    parse_metadata,
     read_metadata,
     read_weights,
 )
+from core.checkpoints.prepared import PreparedModel
 
 __all__ = [
+    "CARD_NAME",
     "METADATA_NAME",
     "VERSION_PATTERN",
     "Architecture",
@@ -21,7 +25,9 @@ __all__ = [
     "find_model",
     "load_generator",
     "load_generators",
+    "parse_metadata",
     "prepare_model",
     "read_metadata",
     "read_weights",
+    "write_bundle",
 ]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,6 +42,8 @@ class ModelMetadata(BaseModel):
         output: what it gives.
         train_size: edge in pixels of the last pictures it was trained on.
         network_edge_px: short side in pixels of what the network is best given to see.
+        parent: the version that training began from, if it is known.
+        metrics: what it was measured to have, by the names of core.training.metrics.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -55,6 +57,8 @@ class ModelMetadata(BaseModel):
     output: Literal["ab/110"]
     train_size: int = Field(ge=1)
     network_edge_px: int = Field(default=256, ge=64, le=512)
+    parent: str | None = Field(default=None, max_length=100)
+    metrics: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def last_cross(self) -> bool:
@@ -70,16 +74,33 @@ def read_metadata(models_dir: Path) -> ModelMetadata:
     """
     path = models_dir / METADATA_NAME
     try:
-        return ModelMetadata.model_validate(json.loads(path.read_bytes()))
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise CheckpointError("missing_weights", f"There is no {path}.") from error
+    except OSError as error:
+        raise CheckpointError("bad_metadata", f"{path} cannot be read: {error}.") from error
+    return parse_metadata(content, str(path))
+
+
+def parse_metadata(content: bytes, place: str) -> ModelMetadata:
+    """What a model.json says.
+
+    Args:
+        content: of the file.
+        place: where it was, for messages.
+
+    Raises:
+        CheckpointError: wrong_architecture (a network we cannot build), bad_metadata.
+    """
+    try:
+        return ModelMetadata.model_validate(json.loads(content))
     except ValidationError as error:
         places = [".".join(map(str, problem["loc"])) for problem in error.errors()]
-        foreign = all(place.split(".")[0] in ("architecture", "input", "output") for place in places)
+        foreign = all(name.split(".")[0] in ("architecture", "input", "output") for name in places)
         code = "wrong_architecture" if foreign else "bad_metadata"
-        raise CheckpointError(code, f"{path} is not as expected at: {', '.join(places)}.") from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError("bad_metadata", f"{path} cannot be read: {error}.") from error
+        raise CheckpointError(code, f"{place} is not as expected at: {', '.join(places)}.") from error
+    except ValueError as error:
+        raise CheckpointError("bad_metadata", f"{place} cannot be read: {error}.") from error
 
 
 def read_weights(models_dir: Path, metadata: ModelMetadata) -> bytes:

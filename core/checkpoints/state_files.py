@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.checkpoints.metadata import Architecture
+from core.checkpoints.metadata import Architecture, ModelMetadata
 from core.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def read_generator_state(path: Path) -> GeneratorState:
         CheckpointError: not_weights, wrong_architecture, not_finite.
         OSError: the file cannot be read.
     """
-    content = _read_safetensors(path) if path.suffix == SAFETENSORS_SUFFIX else _read_pickle(path)
+    is_safetensors = path.suffix == SAFETENSORS_SUFFIX
+    content = _parse_safetensors(path.read_bytes(), path) if is_safetensors else _read_pickle(path)
     tensors = {
         name.removeprefix(GENERATOR_PREFIX): tensor
         for name, tensor in content.items()
@@ -50,18 +51,39 @@ def read_generator_state(path: Path) -> GeneratorState:
     left_out = tuple(name for name in content if not name.startswith(GENERATOR_PREFIX)) if tensors else ()
     tensors = tensors or content
     architecture = _architecture_of(tensors, path)
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise CheckpointError("not_finite", f"{path} holds values that are no finite numbers, in {name}.")
+    _check_finite(tensors, path)
     return GeneratorState(tensors, architecture, left_out)
 
 
-def _read_safetensors(path: Path) -> dict[str, "Tensor"]:
+def check_weights(weights: bytes, metadata: ModelMetadata, path: Path) -> None:
+    """Raise unless weights fit the generator that their metadata describes.
+
+    Args:
+        weights: the bytes of a safetensors file.
+        metadata: of the same version.
+        path: of the file that they came in, for messages.
+
+    Raises:
+        CheckpointError: not_weights, wrong_architecture, not_finite.
+    """
+    tensors = _parse_safetensors(weights, path)
+    if _architecture_of(tensors, path).last_cross != metadata.last_cross:
+        raise CheckpointError("wrong_architecture", f"The weights in {path} are not of the network that it describes.")
+    _check_finite(tensors, path)
+
+
+def _check_finite(tensors: Mapping[str, "Tensor"], path: Path) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError("not_finite", f"{path} holds values that are no finite numbers, in {name}.")
+
+
+def _parse_safetensors(content: bytes, path: Path) -> dict[str, "Tensor"]:
     import safetensors.torch
     from safetensors import SafetensorError
 
     try:
-        return safetensors.torch.load(path.read_bytes())
+        return safetensors.torch.load(content)
     except SafetensorError as error:
         raise CheckpointError("not_weights", f"{path} is no safetensors file: {error}.") from error
 

@@ -37,6 +37,14 @@ def build_generator(
     return generator.eval()
 
 
+def last_features(generator: nn.Module) -> tuple[nn.Module, int]:
+    """The layer that gives the decoder's last features, (N, channels, H/2, W/2), and how many channels those are."""
+    layers = cast(nn.ModuleList, generator.layers)
+    shuffle = next(index for index, layer in enumerate(layers) if isinstance(layer, PixelShuffle_ICNR))
+    widen = next(layers[shuffle].children())
+    return layers[shuffle - 1], cast(nn.Conv2d, cast(nn.Sequential, widen)[0]).in_channels
+
+
 def fold_last_convolution(generator: nn.Module) -> nn.Module:
     """A generator that gives the same, up to rounding, with less memory and time; the one given is taken apart.
 

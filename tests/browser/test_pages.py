@@ -6,7 +6,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 LONG_NAME = "an extraordinarily long name without any meaning " * 4 + "W" * 90
-PAGES = ("/", "/jobs", "/keys")
+PAGES = ("/", "/jobs", "/training", "/models", "/keys")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import redis
 
 from core.errors import QueueError
 from core.jobs import Hint
-from core.queue import Queue, RecordedHints, send_all
+from core.queue import MaterialHint, Queue, RecordedHints, TrainHint, send_all
 from core.settings import SOURCE_ROOT
 
 
@@ -26,8 +26,10 @@ def test_each_hint_goes_to_the_queue_that_its_worker_listens_to(broker, redis_ur
     queue = Queue(redis_url, 60)
     for hint in (Hint("a", None, False), Hint("a", 0, False), Hint("b", None, True), Hint("b", 0, True)):
         queue.send(hint)
-    lengths = {name: broker.llen(name) for name in ("ingest", "colorize", "express", "maintenance")}
-    assert lengths == {"ingest": 1, "colorize": 1, "express": 2, "maintenance": 0}
+    for hint in (MaterialHint("u"), TrainHint("r")):
+        queue.send(hint)
+    lengths = {name: broker.llen(name) for name in ("ingest", "colorize", "express", "maintenance", "train")}
+    assert lengths == {"ingest": 2, "colorize": 1, "express": 2, "maintenance": 0, "train": 1}
 
 
 def test_what_somebody_waits_for_is_taken_before_what_was_sent_earlier(broker, redis_url, wait_until):

@@ -17,8 +17,8 @@ from cli.parts import python_parts
 from core import queue
 from core.settings import SOURCE_ROOT, Settings
 
-OURS = ("migrate", "web", "worker", "intake", "beat")
-WORKERS = ("worker", "intake")
+OURS = ("migrate", "web", "worker", "intake", "trainer", "beat")
+WORKERS = ("worker", "intake", "trainer")
 SECRETS = {
     "POSTGRES_PASSWORD": "p@ss/word",
     "REDIS_PASSWORD": "hex",
@@ -234,7 +234,7 @@ def test_what_ends_is_started_again_but_for_the_migration(services):
 
 
 def test_nobody_starts_before_what_it_needs(services):
-    for name in ("web", "worker", "intake", "beat"):
+    for name in ("web", *WORKERS, "beat"):
         conditions = {other: each["condition"] for other, each in services[name]["depends_on"].items()}
         assert conditions == {
             "postgres": "service_healthy",
@@ -246,7 +246,7 @@ def test_nobody_starts_before_what_it_needs(services):
 
 def test_the_store_is_shared_and_every_volume_is_named(raw):
     used = {each.split(":")[0] for service in raw["services"].values() for each in service.get("volumes", ())}
-    assert used == set(raw["volumes"]) == {"postgres", "store", "run"}
+    assert used == set(raw["volumes"]) == {"postgres", "store", "training", "run"}
     for name in ("web", *WORKERS):
         assert "store:/data/store" in raw["services"][name]["volumes"]
 
@@ -258,9 +258,16 @@ def test_a_worker_is_given_longer_to_stop_than_celery_takes(services):
         assert int(services[name]["stop_grace_period"].removesuffix("s")) >= 2 * soft_s
 
 
-def test_the_worker_has_a_gpu(services):
-    (device,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
-    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+@pytest.mark.parametrize("name", ["worker", "trainer"])
+def test_the_worker_and_the_trainer_have_the_gpu(services, name):
+    (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["device_ids"], device["capabilities"]) == ("nvidia", ["0"], ["gpu"])
+
+
+def test_the_trainer_keeps_its_work_and_leaves_the_processor_to_the_others(services):
+    assert "training:/data/training" in services["trainer"]["volumes"]
+    assert services["trainer"]["cpu_shares"] < 1024 / 10
+    assert queues_of(services["trainer"]["command"]) == ["train"]
 
 
 def test_every_service_that_lasts_is_asked_how_it_is_but_the_clock(services, stages):
@@ -271,7 +278,8 @@ def test_every_service_that_lasts_is_asked_how_it_is_but_the_clock(services, sta
 
 
 def test_health_checks_ask_whom_they_mean(services, stages):
-    checks = {"worker": last(stages["worker"], "HEALTHCHECK"), "intake": services["intake"]["healthcheck"]["test"][1]}
+    checks = {name: services[name]["healthcheck"]["test"][1] for name in ("intake", "trainer")}
+    checks["worker"] = last(stages["worker"], "HEALTHCHECK")
     for name, check in checks.items():
         command = services[name]["command"]
         node = command[command.index("-n") + 1].removesuffix("%h")

@@ -1,10 +1,12 @@
-"""The pages for people: the drop zone, the list of jobs, one job."""
+"""The pages for people: the drop zone, the list of jobs, one job; for admins training, one run, and the models."""
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from core import jobs
-from web.auth import current_user
+from core import jobs, training_runs
+from core.training.config import RECIPES
+from web.auth import current_admin, current_user
+from web.blueprints.training import DEFAULT_RECIPE
 from web.parameters import id_parameter
 from web.serializers import job_json, jobs_json
 from web.services import services
@@ -42,3 +44,31 @@ def job(job_id: str) -> ResponseReturnValue:
         found = jobs.get_job(records, job_id, current_user())
         shown = job_json(found, jobs.measure_progress(records, found))
     return render_template("job.html", job=shown)
+
+
+@blueprint.get("/training")
+def training() -> ResponseReturnValue:
+    """The material, a run now, the schedule, and all runs."""
+    current_admin()
+    recipes = [{"name": name, "steps_total": config.steps_total} for name, config in RECIPES.items()]
+    return render_template(
+        "training.html",
+        recipes=recipes,
+        default_recipe=DEFAULT_RECIPE,
+        max_upload_bytes=services().settings.max_upload_bytes,
+    )
+
+
+@blueprint.get("/training/runs/<id:run_id>")
+def training_run(run_id: str) -> ResponseReturnValue:
+    """One training run."""
+    current_admin()
+    with services().database.read() as records:
+        training_runs.get_run(records, run_id)
+    return render_template("training_run.html", run_id=run_id)
+
+
+@blueprint.get("/models")
+def models() -> ResponseReturnValue:
+    """Every model version, for any signed-in person; only an admin may change which one is in use."""
+    return render_template("models.html")

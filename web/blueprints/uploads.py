@@ -1,28 +1,19 @@
 """Uploads: where a job begins."""
 
-import logging
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import SQLAlchemyError
 
 from core import jobs
-from core.errors import Gray2HueError
 from core.jobs import Hint
 from core.queue import send_all
 from core.records import Job, new_id
 from core.registry import active_version
-from core.storage import Storage
 from web.auth import current_user
 from web.serializers import job_json
 from web.services import services
-from web.uploads import IncomingFolder, Parcel, receive
-
-STORING_THREADS = 16
-
-log = logging.getLogger(__name__)
+from web.uploads import IncomingFolder, Parcel, receive, storing
 
 blueprint = Blueprint("uploads", __name__, url_prefix="/api/v1/jobs")
 
@@ -43,45 +34,22 @@ def create() -> ResponseReturnValue:
 def submit(parcel: Parcel, job_id: str) -> Job:
     """Hand the files to the storage, then commit the job; if either fails, nothing of both is left."""
     keys = [f"jobs/{job_id}/uploads/{number}" for number in range(len(parcel.files))]
-    try:
-        store(services().storage, keys, parcel)
-        with services().database.write() as records:
-            return jobs.submit(
-                records,
-                owner_id=current_user().id,
-                name=parcel.name,
-                model_version=active_version(records).version,
-                uploads=[(file.name, key, file.size_bytes) for key, file in zip(keys, parcel.files, strict=True)],
-                express=parcel.is_express,
-                options=parcel.options,
-                job_id=job_id,
-            )
-    except Exception:
-        if not _may_be_committed(job_id):
-            _delete(keys)
-        raise
+    with (
+        storing(services().storage, keys, parcel.files, lambda: _is_committed(job_id)),
+        services().database.write() as records,
+    ):
+        return jobs.submit(
+            records,
+            owner_id=current_user().id,
+            name=parcel.name,
+            model_version=active_version(records).version,
+            uploads=[(file.name, key, file.size_bytes) for key, file in zip(keys, parcel.files, strict=True)],
+            express=parcel.is_express,
+            options=parcel.options,
+            job_id=job_id,
+        )
 
 
-def store(storage: Storage, keys: list[str], parcel: Parcel) -> None:
-    """Hand over the files, several at a time: each waits for the disk, and a dropped folder has thousands of them."""
-    with ThreadPoolExecutor(STORING_THREADS) as pool:
-        for _ in pool.map(storage.put_file, keys, (file.path for file in parcel.files)):
-            pass
-
-
-def _may_be_committed(job_id: str) -> bool:
-    # A commit whose answer got lost may have happened: bytes without a job cost room, a job without bytes is broken.
-    try:
-        with services().database.read() as records:
-            return records.get(Job, job_id) is not None
-    except SQLAlchemyError:
-        return True
-
-
-def _delete(keys: list[str]) -> None:
-    for key in keys:
-        try:
-            services().storage.delete(key)
-        except Gray2HueError as error:
-            log.warning("%s is left in the storage: %s", key, error.message)
-            return
+def _is_committed(job_id: str) -> bool:
+    with services().database.read() as records:
+        return records.get(Job, job_id) is not None

@@ -1,7 +1,7 @@
 """From a request to files on the disk."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -71,12 +71,27 @@ def receive(request: Request, folder: IncomingFolder, settings: Settings) -> Par
         StorageError: the disk cannot be written; StorageFullError when there is no room.
     """
     wishes = Wishes(request.args)
+    files = receive_files(request, folder, settings, wishes.take)
+    return Parcel(_job_name(wishes.name, files), files, wishes.options)
+
+
+def receive_files(
+    request: Request, folder: IncomingFolder, settings: Settings, on_text: Callable[[str, str], None]
+) -> tuple[IncomingFile, ...]:
+    """Write the request's files into the folder, whatever they are for.
+
+    Args:
+        on_text: told name and content of each text part of a form; what it raises ends the reading.
+
+    Raises:
+        As `receive` does, except for what is said of options and parameters.
+    """
     if request.mimetype == "multipart/form-data":
         boundary = request.mimetype_params.get("boundary")
         if not boundary:
             raise InputError("broken_form", "The form names no boundary.")
         body = Body(request, settings.max_upload_bytes)
-        read_form(body, boundary, folder, settings.max_form_parts, wishes.take)
+        read_form(body, boundary, folder, settings.max_form_parts, on_text)
     elif request.mimetype in RAW_MEDIA_TYPES or request.mimetype.startswith("image/"):
         file_name = request.args.get(FILE_NAME, "")
         if not file_name:
@@ -87,7 +102,7 @@ def receive(request: Request, folder: IncomingFolder, settings: Settings) -> Par
     files = tuple(IncomingFile(_checked_name(file), file.path, file.size_bytes) for file in folder.files)
     if not any(file.size_bytes for file in files):
         raise OptionsError("empty_upload", "The upload holds no file, or only empty ones.")
-    return Parcel(_job_name(wishes.name, files), files, wishes.options)
+    return files
 
 
 def _raw(body: Readable) -> Iterator[bytes]:

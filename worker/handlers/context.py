@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.archives import ArchiveLimits
 from core.database import Database
 from core.imaging.codec import ImageLimits
 from core.jobs import JobLimits
 from core.queue import HintSender
+from core.runtimes.choice import Device, RuntimeKind
 from core.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,33 @@ class Context:
     intake_limits: IntakeLimits
     preview_sizes: PreviewSizes
     heartbeat_s: float
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """Where and how this machine trains.
+
+    Args:
+        training_dir: for the runs' work, a folder each; emptied when they end.
+        models_dir: the model that comes with the program.
+        imported_dir: this machine's copies of other versions.
+        runtimes_dir: where converted models are kept.
+        device: as choose_runtime takes it; also what is trained on where a run's config leaves it open.
+        kind: as choose_runtime takes it.
+        min_photos: a run with fewer to train on fails.
+        yields: whether photographs that wait to be colorized have a GPU first.
+        is_leaving: whether this process has to end.
+    """
+
+    training_dir: Path
+    models_dir: Path
+    imported_dir: Path
+    runtimes_dir: Path
+    device: Device
+    kind: RuntimeKind
+    min_photos: int
+    yields: bool
+    is_leaving: Callable[[], bool]
 
 
 @contextmanager

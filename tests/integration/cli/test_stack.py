@@ -144,6 +144,6 @@ def test_colorize_runs_a_stack_of_its_own_and_ctrl_c_ends_it(stack, album, tmp_p
         assert running.wait(90) == 130
     assert "Canceled job" in log.read_text()
     assert not (tmp_path / "out.zip").exists()
-    assert len(led) == 5
+    assert len(led) == 6
     assert not any(groups.group_alive(group) for group in led)
     assert "[not_running]" in gray2hue("jobs", "list").stderr

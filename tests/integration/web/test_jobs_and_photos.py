@@ -150,6 +150,7 @@ def test_a_photo_links_to_what_there_is_of_it(site, ada, client):
     done = site.done_photo(job, 0)
     refused = site.photo(job, 1, PhotoState.FAILED, original_key="")
     links = client.get(f"/api/v1/jobs/{job.id}/photos/{done.id}").json["links"]
+    assert links.pop("approval") == f"/api/v1/jobs/{job.id}/photos/{done.id}/approval"
     assert all(client.get(link).status_code == 200 for link in links.values())
     assert set(client.get(f"/api/v1/jobs/{job.id}/photos/{refused.id}").json["links"].values()) == {None}
 

@@ -6,9 +6,14 @@ import re
 import jsonschema
 import pytest
 
+from core import registry, training_material, training_runs
 from core.options import JobOptions
-from core.records import JobState, PhotoState, utc_now
+from core.records import JobState, PhotoState, RunState, TrainingRun, Verdict, utc_now
+from core.training.config import RECIPES
+from core.training_material import NewTrainingPhoto
+from web.blueprints.models import ChangeBody
 from web.blueprints.openapi import document
+from web.blueprints.training import CHANGEABLE, RunBody
 from web.uploads.wishes import PARAMETERS
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -117,6 +122,70 @@ def test_jobs_and_photos_in_every_state_fit_their_schemas(site, check):
     canceled = client.post(f"/api/v1/jobs/{running.id}/cancel")
     assert canceled.status_code == 202
     check("Job", canceled.json)
+
+
+def test_a_photo_that_was_approved_fits_its_schema(site, check):
+    ada = site.user("ada")
+    client = site.program(ada)
+    photo = site.done_photo(site.finished_job(ada), 0)
+    path = f"/api/v1/jobs/{photo.job_id}/photos/{photo.id}/approval"
+    check("Photo", client.put(path).json)
+    check("Photo", client.delete(path).json)
+
+
+def test_models_fit_their_schemas(site, check):
+    admin = site.program(site.user("root", admin=True))
+    with site.database.write() as records:
+        registry.register(records, "v-next", "test", "1" * 64, parent="v-test", metrics={"de00": 10.5}, card="# v-next")
+        registry.set_candidate(records, "v-next")
+    check("Models", admin.get("/api/v1/models").json)
+    check("Model", admin.get("/api/v1/models/v-next").json)
+    check("Models", admin.post("/api/v1/models/v-next/promotion", json={"reason": "Better."}).json)
+    check("Models", admin.post("/api/v1/models/rollback").json)
+
+
+def test_runs_in_every_state_and_the_schedule_fit_their_schemas(site, check):
+    admin = site.program(site.user("root", admin=True))
+    started = admin.post("/api/v1/training-runs", json={"recipe": "quick"}).json
+    check("TrainingRun", started)
+    with site.database.write() as records:
+        claim = training_runs.claim_run(records, started["id"], "trainer", 60)
+        training_runs.set_phase(records, claim, "training")
+        training_runs.note_point(records, claim, 1, {"loss": 0.5})
+        training_runs.note_sample(records, claim, 1, 0, "after", "training/runs/x")
+    for state in RunState:
+        with site.database.write() as records:
+            run = records.get_one(TrainingRun, started["id"])
+            run.state, run.verdict, run.candidate = state, Verdict.REJECTED, "v-test"
+            run.snapshot = {"sha256": "a" * 64, "train": [], "counts": {"train": 3}}
+        check("TrainingRun", admin.get(started["links"]["self"]).json)
+    check("TrainingRunPage", admin.get("/api/v1/training-runs").json)
+    check("TrainingPoints", admin.get(started["links"]["points"]).json)
+    check("TrainingSamples", admin.get(started["links"]["samples"]).json)
+    check("TrainingSchedule", admin.get("/api/v1/training-schedule").json)
+    check("TrainingSchedule", admin.put("/api/v1/training-schedule", json={"enabled": True}).json)
+
+
+def test_training_material_fits_its_schemas(site, check):
+    admin = site.program(site.user("root", admin=True))
+    added = admin.post("/api/v1/training-material?filename=a.zip", data=b"zip", content_type="application/zip").json
+    check("MaterialUploads", added)
+    path = added["uploads"][0]["links"]["self"]
+    check("MaterialUpload", admin.get(path).json)
+    with site.database.write() as records:
+        claim = training_material.claim_upload(records, added["uploads"][0]["id"], "reader", 60)
+        training_material.add_photos(records, claim, [NewTrainingPhoto("a.jpg", code="dull")])
+    check("TrainingMaterial", admin.get("/api/v1/training-material").json)
+    check("MaterialUpload", admin.delete(path).json)
+
+
+def test_the_recipes_and_the_bodies_are_described_as_they_are(described):
+    schemas = described["components"]["schemas"]
+    assert set(schemas["Recipe"]["enum"]) == set(RECIPES)
+    assert set(schemas["TrainingRunWish"]["properties"]) == set(RunBody.model_fields)
+    assert set(schemas["TrainingScheduleWish"]["properties"]) == CHANGEABLE
+    change = described["components"]["requestBodies"]["Change"]["content"]["application/json"]["schema"]
+    assert set(change["properties"]) == set(ChangeBody.model_fields)
 
 
 def test_the_options_are_described_as_they_are(described):

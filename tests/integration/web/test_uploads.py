@@ -5,12 +5,14 @@ import resource
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from core import registry
 from core.options import JobOptions
 from core.queue import RecordedHints
 from core.records import AliasName, ModelAlias
 from web.app import create_app
+from web.uploads import IncomingFile, storing
 
 
 @pytest.fixture
@@ -315,6 +317,25 @@ def test_an_upload_that_cannot_be_committed_leaves_nothing(site, client):
     response = send_form(client, [("a.jpg", b"one"), ("b.jpg", b"two")])
     assert (response.status_code, response.json["code"]) == (503, "no_model")
     assert_nothing_is_left(site)
+
+
+@pytest.mark.parametrize(("outcome", "is_kept"), [(False, False), (True, True), (None, True)])
+def test_after_a_failure_bytes_stay_only_where_their_record_may_be_committed(site, outcome, is_kept):
+    def is_committed():
+        if outcome is None:
+            raise OperationalError("SELECT", {}, Exception("the database is away"))
+        return outcome
+
+    def store_and_fail():
+        with storing(site.storage, ["jobs/x"], [IncomingFile("a", path, 5)], is_committed):
+            assert site.storage.exists("jobs/x")
+            raise ZeroDivisionError
+
+    path = site.settings.data_dir / "file"
+    path.write_bytes(b"bytes")
+    with pytest.raises(ZeroDivisionError):
+        store_and_fail()
+    assert site.storage.exists("jobs/x") is is_kept
 
 
 def test_a_broker_that_is_away_costs_no_job(site, ada, caplog):

@@ -12,9 +12,11 @@ import safetensors.torch
 from core import registry
 from core.checkpoints import prepare_model
 from core.database import Database
-from core.errors import CheckpointError, SetupError
+from core.errors import CheckpointError, SetupError, StorageError
 from core.migrate import migrate
+from core.model_store import store_model
 from core.settings import SOURCE_ROOT, Settings
+from core.storage import LocalStorage
 from worker.lifecycle import WorkerProcess
 
 
@@ -58,24 +60,32 @@ def start(settings):
         process.stop()
 
 
-def put_version(settings, version, activate):
-    """An imported version that adds 11 to a and b."""
+def prepare_version(settings, version):
+    """A version that adds 11 to a and b."""
     state = safetensors.torch.load_file(SOURCE_ROOT / "models" / "model.safetensors")
     state["layers.10.0.bias"] = state["layers.10.0.bias"] + 0.1
     path = settings.data_dir / "other.safetensors"
     safetensors.torch.save_file(state, path)
-    prepared = prepare_model(path, version)
-    prepared.store(settings.imported_models_dir)
+    return prepare_model(path, version)
+
+
+def put_version(settings, version, activate=False, stored=False):
+    """Have the version imported, into the storage or, as it used to be, into this machine's folder only."""
+    prepared = prepare_version(settings, version)
+    key = store_model(LocalStorage(settings.storage_dir), prepared) if stored else ""
+    if not stored:
+        prepared.store(settings.imported_models_dir)
     database = Database(settings.database_url)
     with database.write() as session:
-        registered = registry.register(session, version, "other", prepared.metadata.sha256)
+        registry.register(session, version, "other", prepared.metadata.sha256, key=key)
         if activate:
-            registry.activate(session, registered)
+            registry.promote(session, version, "ada")
     database.dispose()
 
 
-def test_every_version_that_a_job_is_pinned_to_is_had_on_demand(settings, start):
-    put_version(settings, "other", activate=False)
+@pytest.mark.parametrize("stored", [False, True])
+def test_every_version_that_a_job_is_pinned_to_is_had_on_demand(settings, start, stored):
+    put_version(settings, "other", stored=stored)
     colorizers = start("colorize").workshop.colorizers
     lightness = np.full((32, 32), 50, np.float32)
     shipped, other = (colorizers.get(version).runtime.predict(lightness) for version in ("v0", "other"))
@@ -83,6 +93,29 @@ def test_every_version_that_a_job_is_pinned_to_is_had_on_demand(settings, start)
     with pytest.raises(CheckpointError) as caught:
         colorizers.get("v9")
     assert caught.value.code == "model_version_missing"
+
+
+def test_a_storage_that_is_away_is_a_passing_trouble(settings, start):
+    put_version(settings, "other", stored=True)
+    colorizers = start("colorize").workshop.colorizers
+    folder = settings.storage_dir / "models"
+    folder.rename(settings.storage_dir / "away")
+    folder.write_text("a file where the folder should be")
+    with pytest.raises(StorageError):
+        colorizers.get("other")
+    folder.unlink()
+    (settings.storage_dir / "away").rename(folder)
+    assert colorizers.get("other").version == "other"
+
+
+def test_a_worker_whose_machine_has_a_damaged_copy_fetches_the_version_anew(settings, start):
+    put_version(settings, "other", activate=True, stored=True)
+    folder = settings.imported_models_dir / "other"
+    shutil.copytree(settings.storage_dir / "models" / "other", folder)
+    with (folder / "model.safetensors").open("r+b") as weights:
+        weights.truncate(1_000_000)
+    assert start("colorize").workshop.colorizers.versions == ("other",)
+    assert (folder / "model.safetensors").stat().st_size > 1_000_000
 
 
 def test_a_worker_whose_active_version_is_damaged_does_not_start(settings, start):

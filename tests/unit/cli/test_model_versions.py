@@ -1,5 +1,6 @@
 import json
 import shutil
+import zipfile
 
 import pytest
 import safetensors.torch
@@ -7,6 +8,9 @@ import torch
 from click.testing import CliRunner
 
 from cli.main import main
+from core import registry
+from core.checkpoints import prepare_model
+from core.database import Database
 from core.migrate import migrate
 from core.settings import SOURCE_ROOT, Settings
 
@@ -45,8 +49,8 @@ def whole_model(tmp_path):
 def test_the_shipped_version_is_listed_as_the_active_one(settings):
     assert {name: row["active"] for name, row in versions().items()} == {"v0": True}
     table = run("list").stdout.splitlines()
-    assert table[0].split() == ["VERSION", "ACTIVE", "NAME", "REGISTERED", "SHA256"]
-    assert table[1].split()[:3] == ["v0", "active", "res18-unet"]
+    assert table[0].split() == ["VERSION", "ALIAS", "SOURCE", "NAME", "REGISTERED", "SHA256"]
+    assert table[1].split()[:4] == ["v0", "active", "shipped", "res18-unet"]
 
 
 def test_an_imported_version_is_registered_and_what_was_left_out_is_named(settings, whole_model):
@@ -55,7 +59,8 @@ def test_an_imported_version_is_registered_and_what_was_left_out_is_named(settin
     assert "model version mine" in result.output
     assert "Left out: net_D.* (20), GANcriterion.real_label, GANcriterion.fake_label." in result.output
     assert {name: row["active"] for name, row in versions().items()} == {"mine": False, "v0": True}
-    assert json.loads((settings.imported_models_dir / "mine" / "model.json").read_text())["version"] == "mine"
+    stored = settings.storage_dir / "models" / "mine"
+    assert json.loads((stored / "model.json").read_text())["version"] == "mine"
 
 
 def test_a_version_is_activated_when_asked_even_later(settings, whole_model):
@@ -79,14 +84,14 @@ def test_weights_that_are_known_under_another_name_are_refused(settings, tmp_pat
     assert result.exit_code == 1
     assert "[weights_known]" in result.output
     assert "two" not in versions()
-    assert not (settings.imported_models_dir / "two").exists()
+    assert not (settings.storage_dir / "models" / "two").exists()
 
 
 def test_other_weights_cannot_take_a_known_name(settings, whole_model):
     result = run("import", whole_model, "--version", "v0")
     assert result.exit_code == 1
     assert "[version_reused]" in result.output
-    assert not (settings.imported_models_dir / "v0").exists()
+    assert not (settings.storage_dir / "models" / "v0").exists()
 
 
 def test_a_file_of_anything_else_is_one_clear_line(settings, tmp_path):
@@ -107,4 +112,90 @@ def test_without_a_database_nothing_is_imported(tmp_path, monkeypatch, whole_mod
     result = run("import", whole_model)
     assert result.exit_code == 1
     assert "[not_migrated]" in result.output
-    assert not (tmp_path / "empty" / "models").exists()
+    assert not (tmp_path / "empty" / "store").exists()
+
+
+@pytest.fixture
+def mine(settings, whole_model):
+    """The version `mine`, imported."""
+    assert run("import", whole_model, "--version", "mine").exit_code == 0
+    return "mine"
+
+
+def active():
+    (name,) = [name for name, row in versions().items() if row["active"]]
+    return name
+
+
+def test_a_version_is_promoted_and_rolled_back(mine):
+    result = run("promote", mine, "--reason", "warmer skin")
+    assert result.output == "New jobs use model version mine instead of v0; running ones keep theirs.\n"
+    assert active() == mine
+    assert "[already_active]" in run("promote", mine).output
+    assert "New jobs use model version v0 instead of mine" in run("rollback").output
+    assert active() == "v0"
+    result = run("rollback")
+    assert result.exit_code == 1
+    assert "[nothing_to_roll_back]" in result.output
+
+
+def test_a_damaged_version_is_neither_promoted_nor_gone_back_to(settings, mine):
+    run("promote", mine)
+    run("promote", "v0")
+    weights = settings.storage_dir / "models" / mine / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(1_000_000)
+        before = file.read(1)
+        file.seek(1_000_000)
+        file.write(bytes([before[0] ^ 1]))
+    for command in (("promote", mine), ("rollback",)):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "[damaged_weights]" in result.output
+        assert active() == "v0"
+
+
+def test_what_is_known_about_a_version_is_shown(mine):
+    result = run("show", "v0")
+    assert "source:     shipped" in result.output
+    assert "# The default model: res18-unet, v0" in result.output
+    assert json.loads(run("show", mine, "--json").stdout)["source"] == "imported"
+    assert "[no_such_model]" in run("show", "v9").output
+    assert "[no_such_model]" in run("promote", "v9").output
+
+
+def test_an_exported_version_is_taken_in_on_another_machine(mine, tmp_path, monkeypatch):
+    bundle = tmp_path / "mine.zip"
+    assert run("export", mine, "-o", bundle).exit_code == 0
+    before = versions()[mine]
+    assert sorted(zipfile.ZipFile(bundle).namelist()) == ["README.md", "model.json", "model.safetensors"]
+    monkeypatch.setenv("GRAY2HUE_DATA_DIR", str(tmp_path / "another"))
+    migrate(Settings())
+    result = run("import", bundle)
+    assert result.exit_code == 0, result.output
+    assert versions()[mine] == {**before, "created_at": versions()[mine]["created_at"]}
+    assert run("promote", mine).exit_code == 0
+
+
+def test_the_card_and_the_numbers_travel_with_a_version(settings, tmp_path, monkeypatch):
+    database = Database(settings.database_url)
+    with database.write() as session:
+        shipped = registry.get_version(session, "v0")
+        shipped.metrics, shipped.parent = {"de00": 11.08}, "v-earlier"
+    database.dispose()
+    assert run("export", "v0", "-o", tmp_path / "v0.zip").exit_code == 0
+    prepared = prepare_model(tmp_path / "v0.zip", "renamed")
+    assert prepared.metadata.version == "renamed"
+    assert (prepared.metadata.metrics, prepared.metadata.parent) == ({"de00": 11.08}, "v-earlier")
+    assert prepared.card == (SHIPPED.parent / "README.md").read_text()
+    assert prepared.weights == SHIPPED.read_bytes()
+
+
+def test_an_export_replaces_no_file_unless_asked(mine, tmp_path):
+    (tmp_path / "a.zip").write_text("something else")
+    result = run("export", mine, "-o", tmp_path / "a.zip")
+    assert result.exit_code == 1
+    assert "[file_exists]" in result.output
+    assert (tmp_path / "a.zip").read_text() == "something else"
+    assert run("export", mine, "-o", tmp_path / "a.zip", "--overwrite").exit_code == 0
+    assert zipfile.is_zipfile(tmp_path / "a.zip")

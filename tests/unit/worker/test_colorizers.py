@@ -88,6 +88,59 @@ def test_threads_that_ask_at_once_get_the_same_one(colorizers, loaded):
     assert loaded == ["v0"]
 
 
+def test_a_version_that_is_held_is_given_while_another_is_being_loaded():
+    begun, may_end = threading.Event(), threading.Event()
+
+    def load(version):
+        if version == "slow":
+            begun.set()
+            assert may_end.wait(30)
+        return Colorizer(FakeRuntime(), version, 256)
+
+    colorizers = Colorizers(load, capacity=2)
+    held = [colorizers.get("v0"), colorizers.get("v1")]
+    found = []
+    loading = threading.Thread(target=lambda: found.append(colorizers.get("slow")))
+    loading.start()
+    assert begun.wait(30)
+    assert [colorizers.get("v0"), colorizers.get("v1")] == held
+    may_end.set()
+    loading.join()
+    assert len(colorizers.versions) == 2
+    assert [colorizers.get("v1"), colorizers.get("slow")] == [held[1], found[0]]
+
+
+def test_one_that_cannot_be_loaded_takes_nobodys_place(colorizers, loaded):
+    held = [colorizers.get("v0"), colorizers.get("v1")]
+    with pytest.raises(CheckpointError):
+        colorizers.get("missing")
+    assert [colorizers.get("v0"), colorizers.get("v1")] == held
+    assert loaded == ["v0", "v1"]
+
+
+def test_all_who_wait_for_one_that_cannot_be_loaded_are_told():
+    together = threading.Barrier(4, timeout=30)
+
+    def load(version):
+        raise CheckpointError("damaged_weights", "They are damaged.")
+
+    colorizers, codes = Colorizers(load), []
+
+    def ask():
+        together.wait()
+        with pytest.raises(CheckpointError) as caught:
+            colorizers.get("v0")
+        codes.append(caught.value.code)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == ["damaged_weights"] * 4
+    assert colorizers.versions == ()
+
+
 def test_closing_frees_all_that_are_held(colorizers):
     held = [colorizers.get("v0"), colorizers.get("v1")]
     colorizers.close()

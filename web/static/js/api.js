@@ -52,15 +52,30 @@ export async function getJson(url) {
 }
 
 /**
- * Send an unsafe request without a body.
+ * Ask the server to do something that needs no further words.
  * @param {string} url
  * @returns {Promise<any>} the answer's JSON
  * @throws {ApiError}
  */
-export async function postJson(url) {
+export function postJson(url) {
+  return sendJson("POST", url);
+}
+
+/**
+ * Send an unsafe request.
+ * @param {string} method
+ * @param {string} url
+ * @param {object|null} [content] goes as JSON; null sends no body
+ * @returns {Promise<any>} the answer's JSON, null when it has none
+ * @throws {ApiError}
+ */
+export async function sendJson(method, url, content = null) {
   const headers = { Accept: "application/json", "X-CSRFToken": csrfToken() };
-  const answer = await request(url, { method: "POST", headers });
-  return answer.json();
+  if (content !== null) {
+    headers["Content-Type"] = "application/json";
+  }
+  const answer = await request(url, { method, headers, body: content === null ? undefined : JSON.stringify(content) });
+  return answer.status === 204 ? null : answer.json();
 }
 
 /**

@@ -30,6 +30,20 @@ export function setText(target, text) {
 }
 
 /**
+ * Mark a button whose doing is under way. One that is disabled would lose the keyboard's focus.
+ * @param {HTMLButtonElement} button
+ * @param {boolean} busy
+ */
+export function setBusy(button, busy) {
+  button.setAttribute("aria-disabled", String(busy));
+}
+
+/** @param {HTMLButtonElement} button @returns {boolean} whether it was marked so */
+export function isBusy(button) {
+  return button.getAttribute("aria-disabled") === "true";
+}
+
+/**
  * Show how far something is on a bar.
  * @param {HTMLElement} bar
  * @param {number|null} part 0 to 1; null when nobody knows

@@ -128,9 +128,9 @@ function makeTile(photo) {
 }
 
 function paint(tile, photo) {
-  tile.className = `tile ${photo.state}${photo.warning ? " warned" : ""}`;
+  tile.className = ["tile", photo.state, photo.warning && "warned", photo.approved && "approved"].filter(Boolean).join(" ");
   const button = tile.querySelector("button");
-  const words = [photo.path, photoWords(photo), warningText(photo)].filter(Boolean);
+  const words = [photo.path, photoWords(photo), warningText(photo), photo.approved && "approved for training"].filter(Boolean);
   button.setAttribute("aria-label", words.join(", "));
   setText(tile.querySelector(".tile-reason"), photo.state === "failed" ? reason(photo) : warningText(photo) || photoWords(photo));
   const url = photo.links.thumbnail ?? photo.links.thumbnail_original;

@@ -4,6 +4,7 @@ import { getJson } from "./api.js";
 
 const PAGE = 60;
 const LARGEST_PAGE = 500;
+const VISIBLE = [({ state }) => state, ({ links }) => links.preview, ({ approved }) => approved];
 
 /** Loaded photographs, sorted by position. Listeners hear of each one that is new or has changed. */
 export class PhotoSource {
@@ -38,7 +39,7 @@ export class PhotoSource {
     return this.#inTurn(async () => {
       const { photos, next } = await this.#page(this.#lastPosition(), PAGE);
       this.atEnd = !next;
-      photos.forEach((photo) => this.#put(photo));
+      photos.forEach((photo) => this.put(photo));
     });
   }
 
@@ -54,7 +55,7 @@ export class PhotoSource {
       while (after < last) {
         const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, last - after));
         const { photos, next } = await this.#page(after, limit);
-        photos.filter((photo) => photo.position <= last).forEach((photo) => this.#put(photo));
+        photos.filter((photo) => photo.position <= last).forEach((photo) => this.put(photo));
         after = next && photos.length ? photos[photos.length - 1].position : last;
       }
     });
@@ -64,6 +65,18 @@ export class PhotoSource {
   indexOf(id) {
     const photo = this.known.get(id);
     return photo ? this.#place(photo.position) : -1;
+  }
+
+  /** @param {object} photo one of the source's photographs, as it is now */
+  put(photo) {
+    const before = this.known.get(photo.id);
+    if (before && VISIBLE.every((look) => look(before) === look(photo))) {
+      return;
+    }
+    const index = this.#place(photo.position);
+    this.photos.splice(index, before ? 1 : 0, photo);
+    this.known.set(photo.id, photo);
+    this.listeners.forEach((listener) => listener(photo, index, !before));
   }
 
   /** One request at a time, so that two looks never mix. A look that fails does not stop the next one. */
@@ -86,17 +99,6 @@ export class PhotoSource {
 
   #lastPosition() {
     return this.photos.length ? this.photos[this.photos.length - 1].position : -1;
-  }
-
-  #put(photo) {
-    const before = this.known.get(photo.id);
-    if (before && before.state === photo.state && before.links.preview === photo.links.preview) {
-      return;
-    }
-    const index = this.#place(photo.position);
-    this.photos.splice(index, before ? 1 : 0, photo);
-    this.known.set(photo.id, photo);
-    this.listeners.forEach((listener) => listener(photo, index, !before));
   }
 
   /** The index of the first loaded photograph at or after a position. */

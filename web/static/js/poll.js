@@ -44,7 +44,7 @@ export function connectionText(error) {
     return "You were signed out. Reload this page to sign in again; the work goes on meanwhile.";
   }
   if (error.status === 404) {
-    return "This job is not here any more.";
+    return "This is not here any more.";
   }
   return error.passing
     ? "Connection lost, trying again. The work goes on at the server meanwhile."

@@ -1,5 +1,6 @@
 /** One photograph by itself: at first as it is, then in color beside the original. */
 
+import { Approval } from "./approve.js";
 import { element } from "./dom.js";
 import { baseName } from "./format.js";
 import { outcomeDetails, warningLine } from "./outcome.js";
@@ -64,7 +65,7 @@ export class SingleView {
       this.tell("The picture is ready, but its preview cannot be loaded.");
     }
     this.tell(guessLabel(photo.model_version));
-    this.texts.append(...[warningLine(photo), outcomeDetails(photo)].filter(Boolean));
+    this.texts.append(...[warningLine(photo), outcomeDetails(photo)].filter(Boolean), new Approval(photo).element);
     this.buttons.replaceChildren(
       element("a", { class: "button primary", href: photo.links.result, download: baseName(photo.result_path) }, "Download in color"),
       element("a", { class: "button", href: photo.links.original, download: baseName(photo.path) }, "Original"),

@@ -1,10 +1,11 @@
 /** Two pictures of the same thing on top of each other, and a divider to compare them by. */
 
-import { element, setRatio } from "./dom.js";
+import { element, setRatio, setText } from "./dom.js";
 
 const STEP = 2;
 const BIG_STEP = 10;
 const CLEARANCE = 14;
+const WORDS = { before: "Original", after: "Machine colors" };
 
 /** A before/after slider. `element` goes into the page; `value` is the percentage that shows the original. */
 export class Slider {
@@ -13,6 +14,7 @@ export class Slider {
    */
   constructor({ name, width, height }) {
     this.value = 50;
+    this.words = WORDS;
     this.before = element("img", { class: "slider-before", alt: `The original of ${name}`, draggable: "false" });
     this.after = element("img", { class: "slider-after", alt: `${name}, colorized by a machine`, draggable: "false" });
     this.handle = element("div", {
@@ -24,13 +26,28 @@ export class Slider {
       "aria-valuemax": "100",
       "aria-orientation": "horizontal",
     });
-    const beforeTag = element("span", { class: "slider-tag before" }, "Original");
-    const afterTag = element("span", { class: "slider-tag after" }, "Machine colors");
-    this.element = element("div", { class: "slider coloring" }, this.before, this.after, beforeTag, afterTag, this.handle);
+    this.beforeTag = element("span", { class: "slider-tag before" }, WORDS.before);
+    this.afterTag = element("span", { class: "slider-tag after" }, WORDS.after);
+    this.element = element("div", { class: "slider coloring" }, this.before, this.after, this.beforeTag, this.afterTag, this.handle);
     setRatio(this.element, width, height);
     this.before.addEventListener("load", () => this.#fit(this.before));
     this.#listen();
     this.set(100);
+  }
+
+  /**
+   * Say what is compared, where it is not an original with its colors.
+   * @param {string} before
+   * @param {string} after
+   */
+  call(before, after) {
+    this.words = { before, after };
+    setText(this.beforeTag, before);
+    setText(this.afterTag, after);
+    this.before.alt = before;
+    this.after.alt = after;
+    this.handle.setAttribute("aria-label", `Divider between “${before}” and “${after}”`);
+    this.set(this.value);
   }
 
   /**
@@ -58,12 +75,15 @@ export class Slider {
     this.after.src = afterUrl;
     await this.after.decode().catch(() => undefined);
     this.#fit(this.after);
+    const isFirst = this.element.classList.contains("coloring");
     this.element.classList.remove("coloring");
     this.element.classList.toggle("reveal", sweep);
     if (sweep) {
       this.element.getBoundingClientRect();
     }
-    this.set(50);
+    if (isFirst) {
+      this.set(50);
+    }
   }
 
   /** @param {number} value 0 (all color) to 100 (all original) */
@@ -74,7 +94,8 @@ export class Slider {
     this.element.classList.toggle("mostly-after", this.value < CLEARANCE);
     this.element.classList.toggle("mostly-before", this.value > 100 - CLEARANCE);
     this.handle.setAttribute("aria-valuenow", String(rounded));
-    this.handle.setAttribute("aria-valuetext", `${rounded}% original, ${100 - rounded}% machine colors`);
+    const { before, after } = this.words;
+    this.handle.setAttribute("aria-valuetext", `${rounded}% ${before.toLowerCase()}, ${100 - rounded}% ${after.toLowerCase()}`);
   }
 
   #listen() {

@@ -31,20 +31,21 @@ export class Speedometer {
 }
 
 /**
- * Send files as one job.
+ * Send files, as one job or as what else the address takes.
  * @param {{file: File, path: string}[]} files
  * @param {Object<string, string>} options of the job, by the API's names
  * @param {(progress: {sentBytes: number, totalBytes: number, speed: object|null}) => void} onProgress
+ * @param {string} [url]
  * @returns {{job: Promise<object|null>, cancel: () => void}} `job` gives null when it was canceled and rejects with an ApiError
  */
-export function send(files, options, onProgress) {
+export function send(files, options, onProgress, url = JOBS_URL) {
   const transfer = new XMLHttpRequest();
   const speedometer = new Speedometer();
   transfer.upload.addEventListener("progress", ({ loaded, total }) => {
     onProgress({ sentBytes: loaded, totalBytes: total, speed: speedometer.measure(loaded, total) });
   });
   const job = outcome(transfer);
-  transfer.open("POST", JOBS_URL);
+  transfer.open("POST", url);
   transfer.setRequestHeader("Accept", "application/json");
   transfer.setRequestHeader("X-CSRFToken", csrfToken());
   transfer.send(form(files, options));

@@ -1,5 +1,6 @@
 /** The large viewer: one photograph fills the window, the arrow keys turn to its neighbors. */
 
+import { Approval } from "./approve.js";
 import { element, setText } from "./dom.js";
 import { size } from "./format.js";
 import { outcomeDetails, warningLine } from "./outcome.js";
@@ -12,6 +13,8 @@ export class Viewer {
   constructor(onClose) {
     this.onClose = onClose;
     this.id = null;
+    this.shown = null;
+    this.approval = null;
     this.name = element("p", { class: "viewer-name", dir: "auto", id: "viewer-name" });
     this.picture = element("div", { class: "viewer-picture" });
     this.facts = element("p", { role: "status" });
@@ -66,10 +69,12 @@ export class Viewer {
 
   #changed(source, photo) {
     if (source === this.source && this.dialog.open) {
-      if (photo.id === this.id) {
-        this.#show(this.id);
-      } else {
+      if (photo.id !== this.id) {
         this.#bounds();
+      } else if (this.approval && looksAlike(photo, this.shown)) {
+        this.approval.show(photo);
+      } else {
+        this.#show(this.id);
       }
     }
   }
@@ -87,13 +92,24 @@ export class Viewer {
 
   #show(id) {
     const photo = this.source.photo(id);
+    const isApproving = this.approval !== null && this.approval.button === document.activeElement;
     this.id = id;
+    this.shown = photo;
+    this.approval = photo.links.approval ? new Approval(photo, (changed) => this.source.put(changed)) : null;
     setText(this.name, photo.path);
     setText(this.facts, facts(photo));
-    this.more.replaceChildren(...[warningLine(photo), outcomeDetails(photo)].filter(Boolean));
+    this.more.replaceChildren(...[warningLine(photo), outcomeDetails(photo), this.approval?.element].filter(Boolean));
     this.picture.replaceChildren(photo.state === "done" ? this.#slider(photo) : message(photo));
     this.links.replaceChildren(...downloads(photo));
     this.#bounds();
+    this.#keepFocus(isApproving);
+  }
+
+  /** What had the keyboard may be gone with the last photograph; then the arrow keys would not be heard any more. */
+  #keepFocus(isApproving) {
+    if (this.dialog.open && !this.dialog.contains(document.activeElement)) {
+      (isApproving && this.approval ? this.approval.button : this.exit).focus();
+    }
   }
 
   #bounds() {
@@ -111,6 +127,10 @@ export class Viewer {
     });
     return slider.element;
   }
+}
+
+function looksAlike(photo, shown) {
+  return photo.state === shown.state && photo.links.preview === shown.links.preview;
 }
 
 function message(photo) {

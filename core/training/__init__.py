@@ -1,0 +1,1 @@
+"""Training: from color photographs to a model that colorizes."""

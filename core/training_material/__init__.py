@@ -1,0 +1,67 @@
+"""Color photographs to train on: what an admin uploaded, and results that a person approved. No torch, no images.
+
+The callers open a writing transaction, call one function, let it commit, and only then send the hints that it returned
+or delete the bytes under the keys that it gave.
+
+lock.py       the row that takes in material and starts runs one at a time
+split.py      what a photograph is for: to train on, or to compare by
+uploads.py    an upload from its arrival to its rows
+approvals.py  approved results
+reading.py    listings and counts
+sweep.py      what the sweeper does about lost hints, dead workers and needless bytes
+"""
+
+from core.training_material.approvals import approve_photo, approved, withdraw_approval
+from core.training_material.lock import first_schedule, lock_training
+from core.training_material.reading import counts, get_upload, list_uploads, summary, usable_photos
+from core.training_material.split import LEAST_COMPARED, split_of
+from core.training_material.sweep import forget_keys, needless_keys, sweep_uploads, take_up_uploads
+from core.training_material.uploads import (
+    MaterialClaim,
+    MaterialHint,
+    NewTrainingPhoto,
+    add_photos,
+    add_upload,
+    claim_upload,
+    fail_upload,
+    finish_upload,
+    photos_added,
+    release_upload,
+    renew_upload,
+    stored_keys,
+    usable_fingerprints,
+    withdraw_upload,
+)
+
+__all__ = [
+    "LEAST_COMPARED",
+    "MaterialClaim",
+    "MaterialHint",
+    "NewTrainingPhoto",
+    "add_photos",
+    "add_upload",
+    "approve_photo",
+    "approved",
+    "claim_upload",
+    "counts",
+    "fail_upload",
+    "finish_upload",
+    "first_schedule",
+    "forget_keys",
+    "get_upload",
+    "list_uploads",
+    "lock_training",
+    "needless_keys",
+    "photos_added",
+    "release_upload",
+    "renew_upload",
+    "split_of",
+    "stored_keys",
+    "summary",
+    "sweep_uploads",
+    "take_up_uploads",
+    "usable_fingerprints",
+    "usable_photos",
+    "withdraw_approval",
+    "withdraw_upload",
+]

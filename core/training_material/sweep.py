@@ -1,0 +1,59 @@
+"""The sweeper's part: hints that got lost, readers that died, bytes that nobody needs any more."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from core.records import MaterialState, MaterialUpload, Split, TrainingPhoto, utc_now
+from core.training_material.uploads import OPEN_MATERIAL_STATES, MaterialHint
+
+
+def sweep_uploads(session: Session, *, resend_after_s: float, max_deaths: int) -> list[MaterialHint]:
+    """Take back what dead workers held, and give every hint that may be lost."""
+    hints = []
+    now = utc_now()
+    opened = select(MaterialUpload).where(MaterialUpload.state.in_(OPEN_MATERIAL_STATES))
+    for upload in session.scalars(opened.order_by(MaterialUpload.created_at).with_for_update()):
+        if upload.lease_until is not None:
+            if upload.lease_until > now:
+                continue
+            upload.deaths += 1
+            upload.lease_owner, upload.lease_until = "", None
+            if upload.deaths >= max_deaths:
+                upload.state, upload.code = MaterialState.FAILED, "worker_died"
+                upload.message = f"Reading {upload.name} ended {upload.deaths} workers."
+                continue
+        elif upload.sent_at is not None and upload.sent_at > now - timedelta(seconds=resend_after_s):
+            continue
+        upload.sent_at = now
+        hints.append(MaterialHint(upload.id))
+    session.flush()
+    return hints
+
+
+def take_up_uploads(session: Session) -> None:
+    """Put back unharmed what an earlier run's workers were reading; only where none of them can be alive."""
+    opened = update(MaterialUpload).where(MaterialUpload.state.in_(OPEN_MATERIAL_STATES))
+    session.execute(opened.values(state=MaterialState.QUEUED, lease_owner="", lease_until=None, sent_at=None))
+
+
+def needless_keys(session: Session) -> list[str]:
+    """Where bytes are stored that nobody needs: of uploads that were read, and of all that was withdrawn."""
+    over = (MaterialState.READY, MaterialState.FAILED, MaterialState.WITHDRAWN)
+    uploads = select(MaterialUpload.key).where(MaterialUpload.state.in_(over), MaterialUpload.key != "")
+    # Every split is named so that an index leads to the few that were withdrawn.
+    photos = select(TrainingPhoto.key).where(
+        TrainingPhoto.split.in_(tuple(Split)), TrainingPhoto.withdrawn_at.is_not(None), TrainingPhoto.key != ""
+    )
+    return [*session.scalars(uploads), *session.scalars(photos)]
+
+
+def forget_keys(session: Session, keys: Sequence[str]) -> None:
+    """Note that nothing is stored under these keys any more."""
+    for start in range(0, len(keys), 500):
+        some = keys[start : start + 500]
+        session.execute(update(MaterialUpload).where(MaterialUpload.key.in_(some)).values(key=""))
+        withdrawn = TrainingPhoto.withdrawn_at.is_not(None)
+        session.execute(update(TrainingPhoto).where(TrainingPhoto.key.in_(some), withdrawn).values(key=""))

@@ -1,0 +1,200 @@
+"""An upload of training material from its arrival to its rows: one worker at a time, under a lease, resumable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from core.errors import NotFoundError
+from core.records import MaterialState, MaterialUpload, Split, TrainingPhoto, utc_now
+from core.training_material.lock import lock_training
+from core.training_material.split import split_of
+
+OPEN_MATERIAL_STATES = (MaterialState.QUEUED, MaterialState.READING)
+USABLE = (TrainingPhoto.code == "") & TrainingPhoto.withdrawn_at.is_(None)
+
+
+@dataclass(frozen=True)
+class MaterialHint:
+    """A message worth sending: read this upload."""
+
+    upload_id: str
+
+
+@dataclass(frozen=True)
+class MaterialClaim:
+    """The right to read one upload; void as soon as somebody else claimed a higher epoch, or it was withdrawn."""
+
+    upload_id: str
+    epoch: int
+    name: str
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class NewTrainingPhoto:
+    """A file found in an upload. With a `code` it is not to be trained on, and nothing of it is stored."""
+
+    path: str
+    code: str = ""
+    key: str = ""
+    sha256: str = ""
+    fingerprint: str = ""
+    width: int | None = None
+    height: int | None = None
+
+
+def add_upload(
+    session: Session, *, upload_id: str, owner_id: str, name: str, key: str, size_bytes: int
+) -> MaterialUpload:
+    """Record an upload whose bytes are already durable in the storage."""
+    upload = MaterialUpload(
+        id=upload_id, owner_id=owner_id, name=name, key=key, size_bytes=size_bytes, sent_at=utc_now()
+    )
+    session.add(upload)
+    session.flush()
+    return upload
+
+
+def claim_upload(session: Session, upload_id: str, owner: str, lease_s: float) -> MaterialClaim | None:
+    """Take the reading of an upload, or give None where there is nothing to read or somebody is at it."""
+    upload = _lock(session, upload_id)
+    now = utc_now()
+    if upload is None or upload.state not in OPEN_MATERIAL_STATES:
+        return None
+    if upload.lease_until is not None and upload.lease_until > now:
+        return None
+    upload.state = MaterialState.READING
+    upload.lease_owner, upload.lease_until = owner, now + timedelta(seconds=lease_s)
+    upload.epoch += 1
+    return MaterialClaim(upload.id, upload.epoch, upload.name, upload.key, upload.size_bytes)
+
+
+def renew_upload(session: Session, claim: MaterialClaim, lease_s: float) -> bool:
+    """Prolong the lease; False when the claim is void."""
+    upload = _held(session, claim)
+    if upload is not None:
+        upload.lease_until = utc_now() + timedelta(seconds=lease_s)
+    return upload is not None
+
+
+def release_upload(session: Session, claim: MaterialClaim) -> None:
+    """Let go unharmed, e.g. when the storage is away; the sweeper sends the hint again."""
+    upload = _held(session, claim)
+    if upload is not None:
+        _let_go(upload)
+        upload.state, upload.sent_at = MaterialState.QUEUED, utc_now()
+
+
+def photos_added(session: Session, upload_id: str) -> int:
+    """How many files of the upload have their row; a reader goes on behind them."""
+    counted = select(func.count()).select_from(TrainingPhoto).where(TrainingPhoto.upload_id == upload_id)
+    return session.scalar(counted) or 0
+
+
+def stored_keys(session: Session, upload_id: str) -> set[str]:
+    """Where the upload's photographs are stored, as far as they have their rows."""
+    keys = select(TrainingPhoto.key).where(TrainingPhoto.upload_id == upload_id, TrainingPhoto.key != "")
+    return set(session.scalars(keys))
+
+
+def usable_fingerprints(session: Session) -> list[str]:
+    """The fingerprints of all usable photographs that have one."""
+    return list(session.scalars(select(TrainingPhoto.fingerprint).where(USABLE, TrainingPhoto.fingerprint != "")))
+
+
+def add_photos(session: Session, claim: MaterialClaim, photos: Sequence[NewTrainingPhoto]) -> list[str] | None:
+    """Record files of the upload; None when the claim is void. Deaths before this progress do not count any more.
+
+    A usable one that is among the usable ones already gets the code `duplicate`. Gives the keys of these, whose bytes
+    are not needed.
+    """
+    schedule = lock_training(session)
+    upload = _held(session, claim)
+    if upload is None:
+        return None
+    upload.deaths = 0
+    needless = []
+    for photo in photos:
+        row = TrainingPhoto(upload_id=claim.upload_id, **vars(photo))
+        if not row.code and _is_known(session, row):
+            needless.append(row.key)
+            row.code, row.key = "duplicate", ""
+        row.split = split_of(row.sha256, schedule.frozen_at is not None) if row.sha256 else Split.TRAIN
+        session.add(row)
+        session.flush()
+    return needless
+
+
+def finish_upload(session: Session, claim: MaterialClaim) -> bool:
+    """Close the reading: every file has its row, and the upload's own bytes become needless. False when it is void.
+
+    An upload without a single photograph that can be used fails as `no_usable_photographs`.
+    """
+    upload = _held(session, claim)
+    if upload is None:
+        return False
+    _let_go(upload)
+    if session.scalar(select(TrainingPhoto.id).where(TrainingPhoto.upload_id == upload.id, USABLE).limit(1)) is None:
+        upload.state, upload.code = MaterialState.FAILED, "no_usable_photographs"
+        upload.message = f"There is no photograph in {upload.name} that can be trained on."
+    else:
+        upload.state = MaterialState.READY
+    return True
+
+
+def fail_upload(session: Session, claim: MaterialClaim, code: str, message: str) -> bool:
+    """End the reading as failed; what was found before stays usable. False when the claim is void."""
+    upload = _held(session, claim)
+    if upload is None:
+        return False
+    _let_go(upload)
+    upload.state, upload.code, upload.message = MaterialState.FAILED, code, message
+    return True
+
+
+def withdraw_upload(session: Session, upload_id: str) -> list[str]:
+    """Take an upload and all that came with it out of the material. Gives the keys to delete once this is committed.
+
+    A second call gives what is not deleted yet. Should the caller die before the deletion, the sweeper does it.
+
+    Raises:
+        NotFoundError: no_such_upload.
+    """
+    upload = _lock(session, upload_id)
+    if upload is None:
+        raise NotFoundError("no_such_upload", f"There is no upload {upload_id}.")
+    now = utc_now()
+    _let_go(upload)
+    upload.epoch += 1
+    upload.state = MaterialState.WITHDRAWN
+    upload.withdrawn_at = upload.withdrawn_at or now
+    rows = session.scalars(select(TrainingPhoto).where(TrainingPhoto.upload_id == upload_id)).all()
+    for row in rows:
+        row.withdrawn_at = row.withdrawn_at or now
+    return [key for key in (upload.key, *(row.key for row in rows)) if key]
+
+
+def _is_known(session: Session, photo: TrainingPhoto) -> bool:
+    same: ColumnElement[bool] = TrainingPhoto.sha256 == photo.sha256
+    if photo.fingerprint:
+        same = or_(same, TrainingPhoto.fingerprint == photo.fingerprint)
+    return session.scalar(select(TrainingPhoto.id).where(USABLE, same).limit(1)) is not None
+
+
+def _let_go(upload: MaterialUpload) -> None:
+    upload.lease_owner, upload.lease_until = "", None
+
+
+def _lock(session: Session, upload_id: str) -> MaterialUpload | None:
+    return session.scalar(select(MaterialUpload).where(MaterialUpload.id == upload_id).with_for_update())
+
+
+def _held(session: Session, claim: MaterialClaim) -> MaterialUpload | None:
+    upload = _lock(session, claim.upload_id)
+    if upload is None or upload.epoch != claim.epoch or upload.lease_until is None:
+        return None
+    return upload

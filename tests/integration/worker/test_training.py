@@ -1,0 +1,305 @@
+"""A training run from its claim to its verdict, on real photographs and real weights, without Celery."""
+
+import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+from PIL import Image
+from skimage import data
+
+from core import model_store, registry
+from core import training_material as material
+from core import training_runs as runs
+from core.checkpoints import prepare_model
+from core.model_store import store_model
+from core.records import (
+    Job,
+    JobState,
+    ModelSource,
+    Photo,
+    PhotoState,
+    RunState,
+    RunTrigger,
+    Split,
+    TrainingPhoto,
+    Verdict,
+)
+from core.settings import SOURCE_ROOT
+from core.training.config import parse_config
+from worker.handlers import TrainingSetup
+from worker.handlers.run_watch import RunWatch
+from worker.handlers.train import train
+
+TINY = {
+    "steps": 4,
+    "size_px": 32,
+    "batch_size": 2,
+    "checkpoint_every_steps": 2,
+    "validate_every_steps": 4,
+    "sample_count": 1,
+    "stages.0.learning_rate": 1e-6,
+    "stages.1.learning_rate": 1e-6,
+}
+
+
+@pytest.fixture(scope="module")
+def crops():
+    """Different pieces of color photographs as PNG bytes."""
+    pieces = []
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        picture = getattr(data, name)()
+        for row in range(0, picture.shape[0] - 128, 60):
+            for column in range(0, picture.shape[1] - 128, 90):
+                buffer = io.BytesIO()
+                Image.fromarray(picture[row : row + 128, column : column + 128]).save(buffer, "PNG", compress_level=1)
+                pieces.append(buffer.getvalue())
+    return pieces
+
+
+@pytest.fixture
+def setup(tmp_path, runtimes_dir):
+    return TrainingSetup(
+        training_dir=tmp_path / "training",
+        models_dir=SOURCE_ROOT / "models",
+        imported_dir=tmp_path / "models",
+        runtimes_dir=runtimes_dir,
+        device="cpu",
+        kind="torch",
+        min_photos=10,
+        yields=True,
+        is_leaving=lambda: False,
+    )
+
+
+@pytest.fixture
+def add_photos(context, crops):
+    """Puts usable photographs of a split into the storage and the database."""
+    left = iter(crops)
+
+    def add(split, count):
+        with context.database.write() as session:
+            for _ in range(count):
+                content = next(left)
+                sha256 = hashlib.sha256(content).hexdigest()
+                context.storage.put(f"training/u/{sha256}", io.BytesIO(content))
+                key = f"training/u/{sha256}"
+                session.add(TrainingPhoto(path=f"{sha256[:8]}.png", key=key, sha256=sha256, split=split))
+
+    return add
+
+
+@pytest.fixture
+def photographs(add_photos):
+    """Enough to train on, and too few to compare by."""
+    add_photos(Split.TRAIN, 22)
+    add_photos(Split.HELD_OUT, 1)
+
+
+@pytest.fixture
+def yardstick(add_photos):
+    """Enough to compare by."""
+    add_photos(Split.FROZEN, material.LEAST_COMPARED)
+
+
+@pytest.fixture
+def greenish(context, tmp_path):
+    """A registered version, worse than the shipped one: it sees everything greener than that does."""
+    state = safetensors.torch.load_file(SOURCE_ROOT / "models" / "model.safetensors")
+    state["layers.10.0.bias"] = state["layers.10.0.bias"] - 0.1
+    path = tmp_path / "greenish.safetensors"
+    safetensors.torch.save_file(state, path)
+    prepared = prepare_model(path, "greenish")
+    with context.database.write() as session:
+        version = registry.register(session, "greenish", "greenish", prepared.metadata.sha256)
+        version.key = store_model(context.storage, prepared)
+    return "greenish"
+
+
+@pytest.fixture
+def submit(context):
+    def put(options=None, **values):
+        config = parse_config("quick", {**TINY, **(options or {})}).model_dump(mode="json")
+        given = {"trigger": RunTrigger.ADMIN, "actor": "ada", "config": config, **values}
+        with context.database.write() as session:
+            return runs.submit_run(session, **given).id
+
+    return put
+
+
+@pytest.fixture
+def look(context):
+    """The run's row as it stands now."""
+
+    def read(run_id):
+        with context.database.read() as session:
+            return runs.get_run(session, run_id)
+
+    return read
+
+
+@pytest.fixture
+def in_background():
+    """Calls a function in a thread and gives its future."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit
+
+
+def active(context):
+    with context.database.read() as session:
+        return registry.active_version(session).version
+
+
+def promote(context, version):
+    with context.database.write() as session:
+        registry.promote(session, version, "ada")
+
+
+def set_auto_promotion(context, auto_promote):
+    with context.database.write() as session:
+        material.lock_training(session).auto_promote = auto_promote
+
+
+def test_a_worse_candidate_is_rejected_with_its_numbers_and_can_still_be_had(
+    context, setup, photographs, yardstick, greenish, submit, look
+):
+    run_id = submit(parent=greenish)
+    train(context, setup, run_id)
+
+    run = look(run_id)
+    assert (run.state, run.verdict) == (RunState.COMPLETED, Verdict.REJECTED), (run.code, run.message)
+    assert run.verdict_reason
+    assert active(context) == "v0"
+    assert run.snapshot["counts"] == {"train": 21, "validation": 1, "frozen": 20, "held_out": 1}
+    scores = run.result["scores"]["frozen"]
+    assert set(scores) == {"gray", "candidate", "active"}
+    assert scores["gray"]["cf"] == 0
+    assert scores["gray"]["cf_truth"] == scores["active"]["cf_truth"] > 10
+    numbers = {who: row["de00"] for who, row in scores.items()}
+    assert numbers["candidate"] > numbers["active"]
+    with context.database.read() as session:
+        version = registry.get_version(session, run.candidate)
+        steps = [point.step for point in runs.points(session, run_id)]
+        pictures = {(sample.step, sample.kind): sample.key for sample in runs.samples(session, run_id)}
+    assert (version.source, version.parent) == (ModelSource.TRAINED, greenish)
+    assert version.metrics["de00"] == pytest.approx(numbers["candidate"])
+    model_store.check_stored(context.storage, version)
+    assert (run.step, run.steps_total, steps[-1]) == (4, 4, 4)
+    assert set(pictures) == {(0, "truth"), (0, "gray"), (0, "before"), (4, "after")}
+    with context.storage.open(pictures[4, "after"]) as stream:
+        assert Image.open(stream).format == "JPEG"
+    assert [path.name for path in setup.training_dir.iterdir()] == ["lock"], "nothing is left on this machine"
+
+
+@pytest.mark.parametrize(("auto_promote", "verdict"), [(False, Verdict.CANDIDATE), (True, Verdict.PROMOTED)])
+def test_a_better_one_is_promoted_or_awaits_an_admin(
+    context, setup, photographs, yardstick, greenish, submit, look, auto_promote, verdict
+):
+    promote(context, greenish)
+    set_auto_promotion(context, auto_promote)
+    run_id = submit(parent="v0")
+    train(context, setup, run_id)
+
+    run = look(run_id)
+    assert (run.state, run.verdict) == (RunState.COMPLETED, verdict), (run.code, run.message, run.verdict_reason)
+    assert run.result["active"] == greenish
+    with context.database.read() as session:
+        candidate = registry.aliased(session, "candidate")
+        newest = registry.history(session)[0]
+    if auto_promote:
+        assert (active(context), candidate) == (run.candidate, None)
+        assert (newest.actor, newest.reason) == ("ada", run.verdict_reason)
+    else:
+        assert (active(context), candidate.version) == (greenish, run.candidate)
+
+
+def test_a_run_that_was_laid_down_goes_on_and_gives_the_very_same_weights(context, setup, photographs, submit, look):
+    first, second = submit(), submit()
+    train(context, setup, first)
+
+    def has_begun():
+        return look(second).step >= 2
+
+    train(context, replace(setup, is_leaving=has_begun), second)
+    left = look(second)
+    assert (left.state, left.deaths, left.epoch) == (RunState.QUEUED, 0, 1)
+    assert 2 <= left.step < 4
+    train(context, setup, second)
+
+    assert look(second).state == RunState.COMPLETED
+    assert look(second).candidate == look(first).candidate
+
+
+def test_a_canceled_run_stops_and_leaves_no_version(
+    context, setup, photographs, submit, look, wait_until, in_background
+):
+    run_id = submit({"steps": 100_000})
+    working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
+    wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
+    with context.database.write() as session:
+        runs.cancel_run(session, run_id)
+    working.result(120)
+
+    assert look(run_id).state == RunState.CANCELED
+    with context.database.read() as session:
+        assert [version.version for version in registry.all_versions(session)] == ["v0"]
+    assert [path.name for path in setup.training_dir.iterdir()] == ["lock"]
+
+
+def test_a_worker_whose_run_was_taken_over_stops_and_writes_nothing(
+    context, setup, photographs, submit, look, wait_until, in_background
+):
+    run_id = submit({"steps": 100_000})
+    working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
+    wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
+    with context.database.write() as session:
+        run = runs.get_run(session, run_id)
+        run.epoch += 1
+        epoch = run.epoch
+    working.result(120)
+    assert (look(run_id).state, look(run_id).epoch) == (RunState.RUNNING, epoch)
+
+
+def test_a_gpu_is_left_to_photographs_that_wait(context, submit, wait_until, in_background):
+    run_id = submit()
+    with context.database.write() as session:
+        claim = runs.claim_run(session, run_id, "w1", 30)
+        session.add(Job(id="job", owner_id="ada", name="box", model_version="v0", state=JobState.RUNNING))
+        session.flush()
+        session.add(Photo(id="p", job_id="job", position=0, path="a.jpg"))
+    asked = []
+    watch = RunWatch(context, claim, is_leaving=lambda: bool(asked.append(1)), yields=True)
+    waiting = in_background(watch.yield_device)
+    wait_until(lambda: len(asked) > 2, 30, "asking again and again")
+    assert not waiting.done()
+    with context.database.write() as session:
+        session.get_one(Photo, "p").state = PhotoState.DONE
+    waiting.result(30)
+
+
+def test_too_little_material_is_told_with_how_much_is_needed(context, setup, add_photos, submit, look):
+    add_photos(Split.TRAIN, 9)
+    run_id = submit()
+    train(context, setup, run_id)
+    run = look(run_id)
+    assert (run.state, run.code) == (RunState.FAILED, "too_little_material")
+    assert "9 photographs" in run.message
+    assert "10" in run.message
+
+
+def test_a_model_that_cannot_be_had_fails_the_run_by_its_code(context, setup, photographs, greenish, submit, look):
+    context.storage.delete("models/greenish/model.safetensors")
+    run_id = submit(parent=greenish)
+    train(context, setup, run_id)
+    assert (look(run_id).state, look(run_id).code) == (RunState.FAILED, "model_version_missing")
+
+
+def test_photographs_that_are_gone_from_the_storage_are_left_out(context, setup, photographs, submit, look):
+    with context.database.read() as session:
+        gone = material.usable_photos(session, Split.TRAIN)[-1]
+    context.storage.delete(gone.key)
+    run_id = submit()
+    train(context, setup, run_id)
+    assert look(run_id).state == RunState.COMPLETED

@@ -1,0 +1,64 @@
+"""A run's photographs, fetched from the storage and made ready on this machine."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from core.storage import Storage
+from core.training.config import TrainingConfig
+from core.training.preparing import PreparedPhotos
+from core.training.sources import SourcePhoto
+from core.training_runs import MaterialPhoto
+
+CROP_ROOM = 1.5
+"""Photographs are kept with a short side of so many times the largest crop."""
+
+SHOWN_EDGE_PX = 384
+"""Short side of validation photographs: people look at some of them."""
+
+COMPARED_EDGE_PX = 256
+"""Short side of the photographs that models are compared by; of each the square in the middle counts."""
+
+MOST_COMPARED = 500
+"""Of a set; more would hardly narrow the intervals and take long on a CPU."""
+
+Heeded = Callable[[Iterable[SourcePhoto]], Iterable[SourcePhoto]]
+
+
+class RunPhotos:
+    """The sets of a run, each in a folder of its own; what was made ready before is not done again.
+
+    Args:
+        storage: where the photographs are.
+        folder: of the run, on this machine.
+        heeded: passes the photographs on until it is time to stop.
+    """
+
+    def __init__(self, storage: Storage, folder: Path, heeded: Heeded) -> None:
+        self._storage = storage
+        self._folder = folder
+        self._heeded = heeded
+
+    def to_train_on(self, photos: Sequence[MaterialPhoto], config: TrainingConfig) -> PreparedPhotos:
+        """Photographs for random crops."""
+        largest_px = max(stage.size_px for stage in config.stages)
+        return self._prepared("train", photos, round(CROP_ROOM * largest_px))
+
+    def to_validate(self, photos: Sequence[MaterialPhoto]) -> PreparedPhotos:
+        """Photographs that a checkpoint is chosen by."""
+        return self._prepared("validation", photos, SHOWN_EDGE_PX)
+
+    def to_compare(self, name: str, photos: Sequence[MaterialPhoto]) -> PreparedPhotos:
+        """A set that models are compared by."""
+        return self._prepared(name, photos[:MOST_COMPARED], COMPARED_EDGE_PX)
+
+    def _prepared(self, name: str, photos: Sequence[MaterialPhoto], edge_px: int) -> PreparedPhotos:
+        sources = (SourcePhoto(photo.path, self._reader(photo.key)) for photo in photos)
+        # All of them were judged when they came in; what a person approved is not judged at all.
+        return PreparedPhotos.build(self._folder / name, self._heeded(sources), edge_px, filtered=False)
+
+    def _reader(self, key: str) -> Callable[[], bytes]:
+        def read() -> bytes:
+            with self._storage.open(key) as stream:
+                return stream.read()
+
+        return read

@@ -11,16 +11,9 @@ import secrets
 import shutil
 from pathlib import Path, PurePosixPath
 
-from core.checkpoints import (
-    CARD_NAME,
-    METADATA_NAME,
-    ModelMetadata,
-    PreparedModel,
-    find_model,
-    parse_metadata,
-    read_metadata,
-    read_weights,
-)
+from core.checkpoints.locating import find_model
+from core.checkpoints.metadata import METADATA_NAME, ModelMetadata, parse_metadata, read_metadata, read_weights
+from core.checkpoints.prepared import CARD_NAME, PreparedModel
 from core.errors import CheckpointError, NotFoundError, StorageError
 from core.machine import locked
 from core.records import ModelVersion

@@ -12,8 +12,15 @@ import shutil
 from pathlib import Path, PurePosixPath
 
 from core.checkpoints.locating import find_model
-from core.checkpoints.metadata import METADATA_NAME, ModelMetadata, parse_metadata, read_metadata, read_weights
-from core.checkpoints.prepared import CARD_NAME, PreparedModel
+from core.checkpoints.metadata import (
+    CARD_NAME,
+    METADATA_NAME,
+    ModelMetadata,
+    parse_metadata,
+    read_metadata,
+    read_weights,
+)
+from core.checkpoints.prepared import PreparedModel
 from core.errors import CheckpointError, NotFoundError, StorageError
 from core.machine import locked
 from core.records import ModelVersion

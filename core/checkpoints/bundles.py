@@ -6,12 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from core.checkpoints.metadata import METADATA_NAME, parse_metadata
+from core.checkpoints.metadata import CARD_NAME, METADATA_NAME, parse_metadata
 from core.checkpoints.prepared import PreparedModel
 from core.checkpoints.state_files import check_weights
 from core.errors import CheckpointError
 
-CARD_NAME = "README.md"
 MAX_TEXT_BYTES = 4 * 2**20
 MAX_WEIGHTS_BYTES = 2 * 2**30
 DAMAGE = (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)

@@ -4,8 +4,7 @@
 
 FOLDER may hold archives too. For each size of crops: crops per second that the loader makes by itself, those that one
 training step of the generator takes, and the share of time that training waits when both run together. The training
-step is that of `gray2hue train`, on CUDA where there is one. `python -m benchmarks.loading FOLDER --steps N` bounds the
-steps, which take a while on a CPU.
+step is that of `gray2hue train`, on CUDA where there is one.
 """
 
 import argparse
@@ -38,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="color photographs, loose or in archives")
     parser.add_argument("--count", type=int, default=500, help="photographs at most")
+    parser.add_argument("--size-px", type=int, nargs="+", default=SIZES_PX, help="edges of the crops")
     parser.add_argument("--steps", type=int, default=12, help="training steps per size")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--threads", type=int, help="that load; by default as many as `gray2hue train` takes")
@@ -102,7 +102,7 @@ def main() -> None:
         begin = time.perf_counter()
         photos = PreparedPhotos.build(Path(folder), islice(find_photos([options.folder]), options.count), 384)
         prepared = sum(photos.counts.values()) / (time.perf_counter() - begin)
-        rows = [measure(photos, size_px, options) for size_px in SIZES_PX]
+        rows = [measure(photos, size_px, options) for size_px in options.size_px]
     notes = [f"Preparing (once: decoding, filtering, shrinking) took {1e3 / prepared:.1f} ms per photograph."]
     report("Loading batches against training on them", rows, options.out, notes)
 

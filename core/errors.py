@@ -13,6 +13,8 @@ Gray2HueError
 │   ├── StorageError      the storage cannot be read or written
 │   │   └── StorageFullError   there is no room left
 │   └── QueueError        the broker cannot be reached
+├── TrainingError         a training run cannot go on
+│   └── TrainingStoppedError   somebody wished it to stop; it can be continued (both in core.training.watching)
 ├── CheckpointError       weights or their metadata are missing, damaged or of another architecture
 └── SetupError            this machine lacks something; the message says what to do about it
 """

@@ -78,7 +78,7 @@ class Learner:
         self._config = config
         self._device = device
         self._half = half
-        # On a CPU without wide units for it, channels last was measured to be no faster, rather slower.
+        # On a CPU without wide units for it, no gain of channels last was measured.
         self._layout = torch.channels_last if device == "cuda" else torch.contiguous_format
         self._features: list[Tensor] = []
         self.part_size = 0

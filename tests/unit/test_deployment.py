@@ -189,7 +189,10 @@ def test_the_web_image_carries_neither_torch_nor_image_codecs_nor_weights(stages
     assert not TOO_MUCH_FOR_THE_WEB & locked("web")
     assert locked("worker") >= TOO_MUCH_FOR_THE_WEB
     copied = [argument for name, argument in stages["web"] if name == "COPY"]
-    assert copied == ["--from=web-packages /opt/venv /opt/venv", "models/model.json models/README.md /opt/gray2hue/models/"]
+    assert copied == [
+        "--from=web-packages /opt/venv /opt/venv",
+        "models/model.json models/README.md /opt/gray2hue/models/",
+    ]
 
 
 def test_every_installation_is_locked_and_without_tools_of_development(stages):

@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FROM_NOTHING = frozenset({"default"})
-"""Recipes that begin with random weights, whatever the run's parent is."""
-
-
 class VoidRunError(Exception):
     """The run is somebody else's by now, or is to be canceled."""
 
@@ -171,7 +167,7 @@ class RunWork:
     def _train(self, photos: PreparedPhotos, validation: PreparedPhotos) -> "TrainedModel":
         from core.training.loop import train as train_model
 
-        parent_dir = None if self._config.recipe in FROM_NOTHING else self._model_dir(self._claim.parent)
+        parent_dir = self._model_dir(self._claim.parent) if self._config.from_parent else None
         seen = [validation.rgb(number) for number in range(len(validation))]
         # What was withdrawn in the meantime is not in the set any more, and no state goes on with another set.
         state_dir = self._folder / f"state-{photos.sha256[:16]}"

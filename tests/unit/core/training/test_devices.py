@@ -38,7 +38,7 @@ def faults(mode):
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="these are glibc's settings")
 def test_freed_memory_is_not_fetched_from_the_kernel_again():
     fetched_anew = faults("leave")
-    assert fetched_anew > 5 * 7 * 2**24 // 4096
+    assert fetched_anew > 1000
     assert faults("keep") < fetched_anew / 20
 
 

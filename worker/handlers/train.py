@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+
 class VoidRunError(Exception):
     """The run is somebody else's by now, or is to be canceled."""
 

@@ -10,7 +10,7 @@ const LEFT_OUT = {
   duplicate: "that were there already",
   unreadable: "unreadable",
   too_small: "too small",
-  not_an_image: "no photographs",
+  not_an_image: "not photographs",
 };
 const PHASES = {
   preparing: "Reading the photographs and making them small.",

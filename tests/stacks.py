@@ -48,7 +48,12 @@ class RunningStack:
 
     @property
     def full_environment(self) -> dict[str, str]:
-        mine = {"GRAY2HUE_DATA_DIR": str(self.data_dir), "GRAY2HUE_PORT": str(self.port)}
+        # Nice to whatever else runs on the machine, a trainer could wait longer than any test does.
+        mine = {
+            "GRAY2HUE_DATA_DIR": str(self.data_dir),
+            "GRAY2HUE_PORT": str(self.port),
+            "GRAY2HUE_TRAINING_NICENESS": "0",
+        }
         return {**os.environ, **mine, **self.environment}
 
     def start(self) -> None:

@@ -27,7 +27,6 @@ OPTIONS = {
 }
 
 
-# A trainer that steps back behind whatever else this machine does would make the test wait for that.
 SETTINGS = {
     **FAST_RECOVERY,
     "GRAY2HUE_LEASE_S": "20",

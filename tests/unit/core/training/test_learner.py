@@ -1,16 +1,11 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from core.checkpoints import Architecture
-from core.settings import SOURCE_ROOT
 from core.training.learner import Average, Learner
+from core.training.watching import TrainingError
 from watching import small_config
 
-TESTS = Path(__file__).parents[3]
 ARCHITECTURE = Architecture(
     builder="fastai DynamicUnet", body="resnet18", n_in=1, n_out=2, img_size=(64, 64), last_cross=False
 )
@@ -97,38 +92,27 @@ def test_a_batch_in_parts_gives_the_gradients_of_all_its_pictures():
         assert torch.allclose(gradients[0], gradient, atol=2e-3 * largest)
 
 
-LITTLE_MEMORY = """
-import resource
-import torch
-from test_learner import batch_of, learner_of
-from core.training.watching import TrainingError
+def hold_at_most(learner, pictures):
+    """Have the network run out of memory as torch tells it, with more pictures at once."""
 
-def limit(room_mb):
-    size_bytes = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size_bytes + room_mb * 2**20, resource.RLIM_INFINITY))
+    def enter(_network, arguments):
+        if len(arguments[0]) > pictures:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
 
-torch.set_num_threads(1)
-learner = learner_of()
-learner.update("l1", 1e-3, *batch_of(2))
-batch = batch_of(16, 128)
-learner.part_size = 16
-limit(280)
-print(bool(learner.update("l1", 1e-3, *batch)["loss"].isfinite()), learner.part_size)
-limit(4)
-try:
-    learner.update("l1", 1e-3, *batch_of(32, 256))
-except TrainingError as error:
-    print(error.code)
-"""
+    learner.generator.register_forward_pre_hook(enter)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
-def test_with_too_little_memory_the_batch_is_taken_in_parts_and_with_even_less_not_at_all():
-    environment = {"PYTHONPATH": f"{Path(__file__).parent}:{TESTS}:{SOURCE_ROOT}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", LITTLE_MEMORY]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    finite, part_size, code = done.stdout.split()
-    assert finite == "True"
-    assert 1 <= int(part_size) < 16
-    assert code == "out_of_memory"
+def test_with_too_little_memory_the_batch_is_taken_in_parts():
+    learner = learner_of()
+    learner.part_size = 16
+    hold_at_most(learner, 5)
+    assert learner.update("l1", 1e-3, *batch_of(16))["loss"].isfinite()
+    assert learner.part_size == 4
+
+
+def test_with_too_little_memory_for_the_smallest_part_it_is_told():
+    learner = learner_of()
+    hold_at_most(learner, 0)
+    with pytest.raises(TrainingError) as caught:
+        learner.update("l1", 1e-3, *batch_of(4))
+    assert caught.value.code == "out_of_memory"

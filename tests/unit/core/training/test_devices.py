@@ -38,8 +38,8 @@ def faults(mode):
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="these are glibc's settings")
 def test_freed_memory_is_not_fetched_from_the_kernel_again():
     fetched_anew = faults("leave")
-    assert fetched_anew > 1000
-    assert faults("keep") < fetched_anew / 20
+    assert fetched_anew > 100  # with the largest pages there are
+    assert faults("keep") < fetched_anew / 4
 
 
 def test_the_processor_is_always_there_and_a_gpu_only_where_it_is():

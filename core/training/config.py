@@ -193,7 +193,6 @@ RECIPES: Mapping[str, TrainingConfig] = {
 """What there is to choose from: "default" trains from nothing, "fine-tune" goes on gently from a parent, "quick" is a
 trial of a minute or two on a CPU."""
 
-OPTION_NAMES = tuple(name for name in TrainingConfig.model_fields if name != "recipe")
 SHORTHAND_NAMES = tuple(_Shorthand.model_fields)
 
 

@@ -1,13 +1,14 @@
 /** The material to train on: what was uploaded, what of it is usable, sending more and taking it back. */
 
-import { ApiError, getJson, sendJson } from "./api.js";
+import { getJson, sendJson } from "./api.js";
 import { confirmed } from "./confirm.js";
-import { element, setBar, setText } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { Dropzone } from "./dropzone.js";
-import { count, duration, moment, percent, plural, size } from "./format.js";
+import { count, moment, plural, size } from "./format.js";
 import { showRows } from "./rows.js";
 import { leftOutWords, materialWords } from "./training_words.js";
-import { send, uploadProblem } from "./upload.js";
+import { failureOf, TransferPanel, whatIsWrong } from "./transfer.js";
+import { send } from "./upload.js";
 
 const MATERIAL_URL = "/api/v1/training-material";
 const SHOWN_AT_FIRST = 8;
@@ -32,8 +33,7 @@ export class Material {
         onProblem: () => this.#problem("The dropped folder could not be read.", false),
       },
     );
-    find("transfer-cancel").addEventListener("click", () => this.#cancel());
-    find("transfer-retry").addEventListener("click", () => this.#start());
+    this.panel = new TransferPanel({ onCancel: () => this.#cancel(), onRetry: () => this.#start() }, false);
     find("material-more").addEventListener("click", () => this.#showAll());
     window.addEventListener("beforeunload", (event) => this.transfer && event.preventDefault());
   }
@@ -90,39 +90,35 @@ export class Material {
       await this.look();
       tellProblem("");
     } catch (error) {
-      tellProblem(wordsOf(error));
+      tellProblem(failureOf(error).text);
     }
   }
 
   #reading(found) {
     this.dropzone.accepting = false;
     this.#show(true);
-    setText(find("transfer-name"), "Reading the folder");
-    setText(find("transfer-numbers"), `${plural(found, "file")} found so far`);
-    setBar(find("transfer-bar"), null);
-    find("transfer-cancel").hidden = true;
+    this.panel.reading(found);
   }
 
   #take(files) {
     this.dropzone.accepting = true;
     this.files = files;
     const totalBytes = files.reduce((sum, { file }) => sum + file.size, 0);
-    if (files.length === 0) {
-      this.#problem("There are no files in what was dropped.", false);
-    } else if (totalBytes > this.maxBytes) {
-      this.#problem(`This is ${size(totalBytes)}; the server takes at most ${size(this.maxBytes)} at once.`, false);
+    const wrong = whatIsWrong(files, totalBytes, this.maxBytes);
+    if (wrong) {
+      this.#problem(wrong, false);
     } else {
       this.#start();
     }
   }
 
   async #start() {
-    const started = send(this.files, {}, (progress) => this.#progress(progress), MATERIAL_URL);
+    const started = send(this.files, {}, (progress) => this.panel.progress(progress), MATERIAL_URL);
     this.transfer = started;
     this.dropzone.accepting = false;
     this.#show(true);
-    setText(find("transfer-name"), this.files.length === 1 ? this.files[0].path : plural(this.files.length, "file"));
-    this.#progress({ sentBytes: 0, totalBytes: 1, speed: null });
+    this.panel.name(this.files.length === 1 ? this.files[0].path : plural(this.files.length, "file"));
+    this.panel.progress({ sentBytes: 0, totalBytes: 1, speed: null });
     try {
       await started.job;
       this.#ended();
@@ -130,23 +126,14 @@ export class Material {
       await this.look();
     } catch (error) {
       this.#ended();
-      this.#problem(wordsOf(error), error.passing || error.status === 401 || error.status === 507);
+      const { text, canRetry } = failureOf(error);
+      this.#problem(text, canRetry);
     }
   }
 
   #ended() {
     this.transfer = null;
     this.dropzone.accepting = true;
-  }
-
-  #progress({ sentBytes, totalBytes, speed }) {
-    const part = totalBytes ? sentBytes / totalBytes : 0;
-    const numbers = [`${size(sentBytes)} of ${size(totalBytes)}`, percent(part)];
-    if (speed && part < 1) {
-      numbers.push(`${duration(speed.leftS)} left`);
-    }
-    setBar(find("transfer-bar"), part);
-    setText(find("transfer-numbers"), part < 1 ? numbers.join(" · ") : "Everything has arrived; the server is storing it safely.");
   }
 
   #cancel() {
@@ -157,23 +144,12 @@ export class Material {
   #problem(text, canRetry) {
     this.#show(true);
     this.dropzone.accepting = true;
-    find("transfer-bar").hidden = true;
-    setText(find("transfer-numbers"), "");
-    setText(find("transfer-name"), "That did not work");
-    find("transfer-problem").hidden = false;
-    setText(find("transfer-problem"), text);
-    find("transfer-retry").hidden = !canRetry;
-    setText(find("transfer-cancel"), "Close");
+    this.panel.problem(text, canRetry);
   }
 
   #show(on) {
-    find("transfer").hidden = !on;
+    this.panel.show(on);
     find("dropzone").hidden = on;
-    find("transfer-bar").hidden = false;
-    find("transfer-problem").hidden = true;
-    find("transfer-retry").hidden = true;
-    find("transfer-cancel").hidden = false;
-    setText(find("transfer-cancel"), "Cancel");
   }
 }
 
@@ -205,11 +181,4 @@ function splitText({ usable, train, frozen, held_out: heldOut }) {
 function tellProblem(text) {
   find("material-problem").hidden = !text;
   setText(find("material-problem"), text);
-}
-
-function wordsOf(error) {
-  if (!(error instanceof ApiError)) {
-    throw error;
-  }
-  return uploadProblem(error);
 }

@@ -1,14 +1,15 @@
 /** The first page: from a drop to a job, or for one picture straight to its colors. */
 
 import { showAs } from "./address.js";
-import { ApiError, getJson } from "./api.js";
-import { setBar, setText } from "./dom.js";
+import { getJson } from "./api.js";
+import { setText } from "./dom.js";
 import { Dropzone } from "./dropzone.js";
-import { duration, percent, plural, size } from "./format.js";
+import { plural } from "./format.js";
 import { OptionsPanel } from "./options.js";
 import { connectionText, poll } from "./poll.js";
 import { SingleView } from "./single.js";
-import { send, uploadProblem } from "./upload.js";
+import { failureOf, TransferPanel, whatIsWrong } from "./transfer.js";
+import { send } from "./upload.js";
 import { isOver } from "./words.js";
 
 const PICTURE = /\.(jpe?g|jpe|jfif|png|tiff?|webp|jp2|j2k|jp[fx]|j2c|jpc|bmp|dib|avif|hei[cf]|hif)$/i;
@@ -33,18 +34,14 @@ class UploadPage {
         onProblem: () => this.#problem("The dropped folder could not be read.", false),
       },
     );
-    find("transfer-cancel").addEventListener("click", () => this.#cancel());
-    find("transfer-retry").addEventListener("click", () => this.#start());
+    this.panel = new TransferPanel({ onCancel: () => this.#cancel(), onRetry: () => this.#start() }, true);
     window.addEventListener("beforeunload", (event) => this.transfer && event.preventDefault());
   }
 
   #reading(found) {
     this.dropzone.accepting = false;
     this.#showTransfer(true);
-    setText(find("transfer-name"), "Reading the folder");
-    setText(find("transfer-numbers"), `${plural(found, "file")} found so far`);
-    setBar(find("transfer-bar"), null);
-    find("transfer-cancel").hidden = true;
+    this.panel.reading(found);
   }
 
   #take(files) {
@@ -53,10 +50,9 @@ class UploadPage {
     this.totalBytes = files.reduce((sum, { file }) => sum + file.size, 0);
     this.single = null;
     this.#reset();
-    if (files.length === 0) {
-      this.#problem("There are no files in what was dropped.", false);
-    } else if (this.totalBytes > this.maxBytes) {
-      this.#problem(`This is ${size(this.totalBytes)}; the server takes at most ${size(this.maxBytes)} at once.`, false);
+    const wrong = whatIsWrong(files, this.totalBytes, this.maxBytes);
+    if (wrong) {
+      this.#problem(wrong, false);
     } else {
       if (files.length === 1 && PICTURE.test(files[0].path)) {
         this.#preview(files[0]);
@@ -80,15 +76,15 @@ class UploadPage {
   }
 
   async #start() {
-    const started = send(this.files, this.options.chosen, (progress) => this.#progress(progress));
+    const started = send(this.files, this.options.chosen, (progress) => this.panel.progress(progress));
     this.transfer = started;
     this.dropzone.accepting = false;
     this.#compact(Boolean(this.single));
     find("single").hidden = !this.single;
     this.#showTransfer(!this.single);
     const slow = setTimeout(() => this.transfer === started && this.#showTransfer(true), SLOW_MS);
-    setText(find("transfer-name"), title(this.files));
-    this.#progress({ sentBytes: 0, totalBytes: this.totalBytes, speed: null });
+    this.panel.name(title(this.files));
+    this.panel.progress({ sentBytes: 0, totalBytes: this.totalBytes, speed: null });
     try {
       const job = await started.job;
       this.#ended();
@@ -97,7 +93,8 @@ class UploadPage {
       }
     } catch (error) {
       this.#ended();
-      this.#failed(error);
+      const { text, canRetry } = failureOf(error);
+      this.#problem(text, canRetry);
     } finally {
       clearTimeout(slow);
     }
@@ -130,41 +127,16 @@ class UploadPage {
     setText(find("announcer"), view.state.textContent);
   }
 
-  #progress({ sentBytes, totalBytes, speed }) {
-    const part = totalBytes ? sentBytes / totalBytes : 0;
-    const numbers = [`${size(sentBytes)} of ${size(totalBytes)}`, percent(part)];
-    if (speed && part < 1) {
-      numbers.push(`${size(speed.bytesPerS)} a second`, `${duration(speed.leftS)} left`);
-    }
-    setBar(find("transfer-bar"), part);
-    setText(find("transfer-numbers"), part < 1 ? numbers.join(" · ") : "Everything has arrived; the server is storing it safely.");
-  }
-
   #cancel() {
     this.transfer?.cancel();
     this.#showTransfer(false);
     this.#reset();
   }
 
-  #failed(error) {
-    if (!(error instanceof ApiError)) {
-      throw error;
-    }
-    this.#problem(uploadProblem(error), error.passing || error.status === 401 || error.status === 507);
-  }
-
   #problem(text, canRetry) {
     this.#reset();
     this.dropzone.accepting = true;
-    find("transfer").hidden = false;
-    find("transfer-bar").hidden = true;
-    setText(find("transfer-numbers"), "");
-    setText(find("transfer-name"), "That did not work");
-    find("transfer-problem").hidden = false;
-    setText(find("transfer-problem"), text);
-    find("transfer-retry").hidden = !canRetry;
-    find("transfer-cancel").hidden = false;
-    setText(find("transfer-cancel"), "Close");
+    this.panel.problem(text, canRetry);
   }
 
   #reset() {
@@ -179,13 +151,8 @@ class UploadPage {
   }
 
   #showTransfer(on) {
-    find("transfer").hidden = !on;
+    this.panel.show(on);
     this.#showDropzone(!on && !this.single);
-    find("transfer-bar").hidden = false;
-    find("transfer-problem").hidden = true;
-    find("transfer-retry").hidden = true;
-    find("transfer-cancel").hidden = false;
-    setText(find("transfer-cancel"), "Cancel");
   }
 }
 

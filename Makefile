@@ -19,15 +19,16 @@ run: $(STAMP) ## Run Gray2Hue on this machine until Ctrl-C.
 test: $(STAMP) chromium lint ## Run all checks and all tests.
 	$(BIN)/python -m pytest
 
+# Without ruff's cache: it keeps the verdict on a file whose imports sort differently once a module beside it is there.
 lint: $(STAMP) ## Check style, types and the direction of imports.
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(STAMP) ## Bring the code into its form.
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	$(BIN)/ruff check --no-cache --fix .
+	$(BIN)/ruff format --no-cache .
 
 # The stamp is written last, so that an installation that was cut short is done again.
 $(STAMP): pyproject.toml requirements/dev.lock

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.training.gate import Decision, Tolerances, decide
-
 from core.checkpoints import PreparedModel, read_metadata
 from core.runtimes import choose_runtime
 from core.runtimes.choice import Device, RuntimeKind
 from core.training.evaluation import Pixels, Predict, Scores, center_crop, evaluate, gray, model_predictor
+from core.training.gate import Decision, Tolerances, decide
 from core.training.preparing import PreparedPhotos
 
 

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format lock chromium
+.PHONY: help setup run test faults soak lint format lock chromium
 
 help: ## Show what can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,13 @@ run: $(STAMP) ## Run Gray2Hue on this machine until Ctrl-C.
 
 test: $(STAMP) chromium lint ## Run all checks and all tests.
 	$(BIN)/python -m pytest
+
+faults: $(STAMP) ## Kill every part at every step, on both databases; takes some ten minutes.
+	$(BIN)/python -m pytest tests/faults -m "exhaustive or not exhaustive"
+
+SEED := 1
+soak: $(STAMP) ## Send 20,000 photographs through a stack that is hurt all the time. SEED=2 hurts it otherwise.
+	$(BIN)/python -m benchmarks.soak --seed $(SEED) --out benchmarks/results/soak
 
 # Without ruff's cache: it keeps the verdict on a file whose imports sort differently once a module beside it is there.
 lint: $(STAMP) ## Check style, types and the direction of imports.

@@ -16,7 +16,7 @@ from core.errors import (
     TransientError,
 )
 
-FINAL_STATES = frozenset({"completed", "completed_with_errors", "failed", "canceled"})
+FINAL_STATES = frozenset({"completed", "completed_with_errors", "failed", "canceled", "expired"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,21 @@ class JobView:
         return self.state in FINAL_STATES
 
     @property
+    def time_left_s(self) -> tuple[float, float] | None:
+        """At least and at most so many seconds, as far as the stack can tell."""
+        low, high = self.raw.get("eta_low_s"), self.raw.get("eta_high_s")
+        return None if low is None or high is None else (low, high)
+
+    @property
+    def rests(self) -> str:
+        """Why a paused job does not go on, in words; empty for one that is not paused."""
+        if self.state != "paused":
+            return ""
+        if self.raw.get("paused_by") == "system":
+            return "paused: no room left on the server; it goes on by itself when there is room"
+        return f"paused; it goes on after: gray2hue jobs resume {self.id[:8]}"
+
+    @property
     def finished(self) -> int:
         """How many of its files are over."""
         return self.total - self.counts["pending"] - self.counts["running"]
@@ -74,6 +89,7 @@ def error_of(response: httpx.Response) -> Gray2HueError:
         403: AuthenticationError,
         404: NotFoundError,
         409: StateError,
+        410: NotFoundError,
         507: StorageFullError,
     }
     return kinds.get(status, TransientError if status >= 500 or status == 429 else OptionsError)(code, message)

@@ -104,6 +104,22 @@ class Client:
             etag = response.headers.get("ETag", etag)
             time.sleep(_pause_s(response))
 
+    def change(self, job_id: str, what: str) -> JobView:
+        """Pause, resume or retry a job; StateError when it is in no state for it."""
+        return JobView.of(self.send("POST", f"/api/v1/jobs/{job_id}/{what}"))
+
+    def prioritize(self, job_id: str, priority: str) -> JobView:
+        """Put a job before or behind others."""
+        return JobView.of(self.send("PUT", f"/api/v1/jobs/{job_id}/priority", {"priority": priority}))
+
+    def delete(self, job_id: str) -> JobView:
+        """Delete the originals and results of a job that is over; StateError for one that is not."""
+        return JobView.of(self.send("DELETE", f"/api/v1/jobs/{job_id}"))
+
+    def events(self, job_id: str, of: str) -> Iterator[dict[str, Any]]:
+        """The log of a job, the oldest entries first; of all its photos, or of the `job` alone."""
+        yield from self.pages(f"/api/v1/jobs/{job_id}/events?limit=500&of={of}", "events")
+
     def cancel(self, job_id: str) -> JobView:
         """Stop a job; StateError when it is over."""
         return JobView.of(_checked(self._patiently(lambda: self._http.post(f"/api/v1/jobs/{job_id}/cancel"))).json())
@@ -129,9 +145,13 @@ class Client:
 
     def post(self, path: str, content: dict[str, Any]) -> Any:
         """Send JSON and give what is answered. It waits for a stack that cannot be reached, and is sent once."""
+        return self.send("POST", path, content)
+
+    def send(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
+        """As `post`, with any method, and with a body only where there is content."""
 
         def send() -> httpx.Response:
-            return self._http.post(path, json=content)
+            return self._http.request(method, path, json=content)
 
         try:
             return _checked(self._patiently(send, httpx.ConnectError, frozenset())).json()

@@ -76,15 +76,32 @@ def _run(upload: Upload, options: JobOptions, output: Output, address: str | Non
         with Client(named or stack.ensure(), when_away) as client, reporting() as report:
             job = client.submit(upload, options, lambda sent: report.sending(sent, upload.size_bytes))
             job = _watch(client, job, report)
-            if job.counts["done"]:
+            if job.counts["done"] and job.state != "expired":
                 _fetch(client, job, output, report)
             report.close()
             return tell_outcome(client, job, output)
 
 
+class PauseTold:
+    """Shows how a job goes, and says once, each time it is paused, why nothing more happens."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._rested = ""
+
+    def working(self, job: JobView) -> None:
+        """The job stands so."""
+        if job.rests and job.rests != self._rested:
+            self._report.close()
+            note(f"{job.name} is {job.rests}")
+        self._rested = job.rests
+        self._report.working(job)
+
+
 def _watch(client: Client, job: JobView, report: Report) -> JobView:
+    told = PauseTold(report)
     try:
-        return client.watch(job.id, report.working)
+        return client.watch(job.id, told.working)
     except KeyboardInterrupt:
         report.close()
         try:

@@ -19,13 +19,14 @@ COMMANDS = {
     "bench": _Entry("cli.bench", "Measure how fast this machine colorizes."),
     "colorize": _Entry("cli.colorize", "Colorize an archive, a folder or single photographs."),
     "evaluate": _Entry("cli.evaluate", "Measure models on color photographs, beside gray."),
-    "jobs": _Entry("cli.jobs", "List, show, cancel and download jobs."),
+    "jobs": _Entry("cli.jobs", "Look after jobs: list, pause, cancel, retry, download, delete."),
     "link": _Entry("cli.link", "Print a fresh one-time link by which a person sets a password."),
     "models": _Entry("cli.model_versions", "List, promote, roll back, import and export model versions."),
     "migrate": _Entry("cli.migrate", "Bring the database up to date and register the shipped model."),
     "runs": _Entry("cli.runs", "Start, list, show and cancel training runs."),
     "train": _Entry("cli.train", "Train a model on color photographs, on this machine alone."),
     "up": _Entry("cli.up", "Run the whole stack on this machine until Ctrl-C."),
+    "verify": _Entry("cli.verify", "Read all that is stored anew, and tell what is missing or damaged."),
     "verify-lightness": _Entry(
         "cli.verify_lightness", "Show that an original's gray levels can be had back from its result."
     ),

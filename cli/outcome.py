@@ -77,9 +77,11 @@ def tell_outcome(client: Client, job: JobView, output: Output) -> int:
     if job.raw.get("warned"):
         for photo in client.photos(job.id, warned=True):
             note(describe_warning(photo))
-    if job.message:
+    if job.state == "expired":
+        note(f"{job.name} was deleted, with its originals and results.")
+    elif job.message:
         note(f"{job.message} [{job.code}]")
-    where = f" -> {output.path}" if job.counts["done"] else ""
+    where = f" -> {output.path}" if job.counts["done"] and job.state != "expired" else ""
     note(f"{job.name}: {_summary(job.counts, left)}{where}")
     return 0 if job.all_came_out else 1
 

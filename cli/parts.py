@@ -14,6 +14,9 @@ WORKER_NAMES = ("colorize", "intake")
 LATE_NAMES = ("trainer",)
 """Parts that nobody waits for: they start once the others are ready."""
 
+LEASE_HOLDERS = ("worker", "intake", "trainer")
+"""Parts whose processes have work in hand."""
+
 STOP_ORDER = (("web", "beat"), ("worker", "intake", "trainer"), ("redis",))
 
 

@@ -21,6 +21,8 @@ from rich.progress import (
 from cli.api import JobView
 
 LINE_EVERY_S = 5.0
+UNITS = ((100, 1, "s"), (6000, 60, "min"), (48 * 3600, 3600, "h"), (float("inf"), 86400, "days"))
+"""In what a time left below so many seconds is told: a unit in seconds, and its name."""
 
 
 class Report(Protocol):
@@ -122,14 +124,25 @@ def reporting() -> Iterator[Report]:
 def describe(job: JobView) -> str:
     """A job's progress in a few words: counts, rate, time left."""
     parts = [f"{job.finished} of {job.total}"]
-    if job.unpacking:
+    if job.state in ("paused", "receiving"):
+        parts.append(job.state)
+    elif job.unpacking:
         parts.append("still unpacking" if job.total else "unpacking")
     parts += [f"{job.counts[state]} {state}" for state in ("failed", "skipped") if job.counts[state]]
     if not job.over and job.rate_per_s:
         parts.append(_rate(job.rate_per_s))
-    if not job.over and job.eta_s is not None:
-        parts.append(f"{duration(job.eta_s)} left")
+    if not job.over and (left := time_left(job)):
+        parts.append(f"{left} left")
     return ", ".join(parts)
+
+
+def time_left(job: JobView) -> str:
+    """Between which two bounds the time left lies, as 4-6 min; empty where nobody knows."""
+    if job.time_left_s is None:
+        return "" if job.eta_s is None else duration(job.eta_s)
+    unit_s, unit = next((unit_s, unit) for below_s, unit_s, unit in UNITS if job.time_left_s[1] < below_s)
+    low, high = (round(seconds / unit_s) for seconds in job.time_left_s)
+    return f"{low} {unit}" if low == high else f"{low}-{high} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -1,12 +1,17 @@
 """The embedded stack: everything that Gray2Hue needs on one machine, as children of one supervisor."""
 
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from cli import address, parts, redis_server
 from cli.access import SetupToken, prepare_access
+from cli.backoff import Backoff
 from cli.environment import child_environment
 from cli.leftovers import end_leftovers
 from cli.port import check_port
@@ -14,10 +19,13 @@ from cli.process import Part, Process, cap_log
 from cli.signals import Signals
 from cli.supervisor import Supervisor
 from cli.watchdog import Watchdog
-from core import jobs, training_material, training_runs
+from core import jobs, lease_owners, training_material, training_runs
 from core.database import Database
+from core.errors import TransientError
 from core.migrate import migrate
 from core.settings import SOURCE_ROOT, Settings
+
+log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 15.0
 PROBE_PAUSE_S = 0.3
@@ -33,6 +41,21 @@ def take_up_unfinished(settings: Settings) -> None:
             training_material.take_up_uploads(session)
             training_runs.take_up_runs(session)
     database.dispose()
+
+
+def free_leases(database_url: str, parent_pid: int) -> None:
+    """Let what the children of a part that died had in hand be taken back at once; waits for a database that is away.
+
+    Should it stay away, the leases run out by themselves.
+    """
+    database = Database(database_url)
+    prefix = lease_owners.children_of(parent_pid)
+    try:
+        database.patiently(lambda session: lease_owners.free_leases(session, prefix))
+    except (TransientError, SQLAlchemyError) as error:
+        log.warning("leases of dead processes were left to run out: %s", error)
+    finally:
+        database.dispose()
 
 
 class StopWishedError(Exception):
@@ -84,7 +107,8 @@ class Stack:
     @contextmanager
     def _supervised(self) -> Iterator[Supervisor]:
         watchdog = Watchdog(SOURCE_ROOT)
-        supervisor = Supervisor(watchdog, self._run_dir / "pids.json", self._say)
+        pids_path = self._run_dir / "pids.json"
+        supervisor = Supervisor(watchdog, pids_path, self._say, self._new_backoff, self._on_death)
         try:
             yield supervisor
             self._say("Stopping. Photographs in hand are finished first; Ctrl-C again stops at once.")
@@ -95,6 +119,15 @@ class Stack:
             watchdog.close()
             if self._socket is not None:
                 redis_server.remove_socket(self._socket)
+
+    def _new_backoff(self) -> Backoff:
+        return Backoff(self._settings.restart_delay_s, self._settings.restart_delay_max_s)
+
+    def _on_death(self, name: str, pid: int) -> None:
+        if name in parts.LEASE_HOLDERS:
+            # In a thread of its own: the part is started again however long the database stays away.
+            arguments = (self._settings.database_url, pid)
+            threading.Thread(target=free_leases, args=arguments, name="leases", daemon=True).start()
 
     def _bring_up(self, supervisor: Supervisor, on_ready: Callable[[SetupToken | None], None]) -> None:
         broker_url = self._settings.broker_url or self._start_redis(supervisor)

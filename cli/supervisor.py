@@ -22,13 +22,24 @@ class Supervisor:
         watchdog: is told of each process group, to end it should the supervisor be killed.
         pids_path: where the process groups are noted for the next run, should the watchdog be killed as well.
         say: tells the person one line.
+        new_backoff: how long each part that dies is waited with.
+        on_death: is told the name and the process id of a part that died, once nothing of it is left.
     """
 
-    def __init__(self, watchdog: Watchdog, pids_path: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        watchdog: Watchdog,
+        pids_path: Path,
+        say: Callable[[str], None],
+        new_backoff: Callable[[], Backoff] = Backoff,
+        on_death: Callable[[str, int], None] = lambda _name, _pid: None,
+    ) -> None:
         self.ready = False
         self._watchdog = watchdog
         self._pids_path = pids_path
         self._say = say
+        self._new_backoff = new_backoff
+        self._on_death = on_death
         self._processes: list[Process] = []
         self._backoffs: dict[str, Backoff] = {}
         self._deaths: dict[str, DeathCount] = {}
@@ -37,7 +48,7 @@ class Supervisor:
     def start(self, process: Process) -> None:
         """Run a process and keep it running."""
         self._processes.append(process)
-        self._backoffs[process.name] = Backoff()
+        self._backoffs[process.name] = self._new_backoff()
         self._deaths[process.name] = DeathCount()
         self._launch(process)
 
@@ -93,7 +104,10 @@ class Supervisor:
 
     def _note_death(self, process: Process, now: float) -> None:
         # A worker that was killed leaves its own children behind; two sets of them must not run side by side.
+        pid = process.group
         self._bury(process)
+        if pid is not None:
+            self._on_death(process.name, pid)
         hopeless = self._deaths[process.name].add(now)
         how = _how_it_ended(process.exit_code)
         if hopeless and not self.ready:

@@ -1,15 +1,30 @@
 """The connection to the database: SQLite for one machine, PostgreSQL for many."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
+from typing import TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import TransientError
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 120.0
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+
+AWAY_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL")
+AWAY_POSTGRES = ("08", "40", "53", "57P")
+"""Classes of SQLSTATE: no connection, rolled back for others' sake, out of resources, shutting down or starting."""
+
+T = TypeVar("T")
 
 
 class Database:
@@ -29,7 +44,7 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        arguments = {"timeout": 60.0} if self.is_sqlite else {}
+        arguments = {"timeout": 60.0} if self.is_sqlite else {"connect_timeout": 5}
         self.engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite, connect_args=arguments)
         self._writing = self.engine
         if self.is_sqlite:
@@ -49,6 +64,42 @@ class Database:
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def patiently(self, change: Callable[[Session], T], patience_s: float = PATIENCE_S) -> T:
+        """Make a change in a writing transaction, as often as it takes while the database is away.
+
+        Args:
+            change: may be called again although it was committed before, for the answer to a commit can get lost; then
+                it must change nothing more.
+            patience_s: how long it is tried, in seconds.
+
+        Raises:
+            TransientError: `database_away`, it is away for longer than that.
+        """
+        return self._patiently(self.write, change, patience_s)
+
+    def look_patiently(self, look: Callable[[Session], T], patience_s: float = PATIENCE_S) -> T:
+        """The same for reading."""
+        return self._patiently(self.read, look, patience_s)
+
+    def _patiently(
+        self, begin: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T], patience_s: float
+    ) -> T:
+        deadline = time.monotonic() + patience_s
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                with begin() as session:
+                    return work(session)
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise
+                if time.monotonic() + pause_s > deadline:
+                    raise TransientError("database_away", "The database does not answer.") from error
+                if pause_s == FIRST_PAUSE_S:
+                    log.warning("the database is away, and waited for: %s", error.orig)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
     def ping(self) -> None:
         """Raise TransientError (`database_away`) unless the database answers."""
         try:
@@ -62,7 +113,22 @@ class Database:
         self.engine.dispose()
 
 
-def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
+def is_away(error: DBAPIError) -> bool:
+    """Whether the database cannot be reached, or has no room or no turn for us just now; not that it was asked wrongly.
+
+    A connection that cannot be made, or was lost, has no SQLSTATE.
+    """
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorname", "").startswith(AWAY_SQLITE)
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return not sqlstate or str(sqlstate).startswith(AWAY_POSTGRES)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own transaction control would begin too late and without IMMEDIATE.
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from core.boundaries import OPEN, Boundaries, Boundary
 from core.colorizer import Colorized, Colorizer
 from core.errors import ImageError
 from core.imaging import codec
@@ -122,15 +123,23 @@ class Engine:
         gate: bounds the memory of what is worked on at once.
         software: name and version of the program, for the results' labels.
         preview_edge_px: longest edge of the small copies, None for none.
+        boundaries: are told when a file is decoded, and when the network is done with it.
     """
 
     limits: ImageLimits
     gate: MemoryGate
     software: str
     preview_edge_px: int | None = None
+    boundaries: Boundaries = OPEN
 
     def process(
-        self, colorizer: Colorizer, source: BinaryIO, target: BinaryIO, options: JobOptions, colorized_at: datetime
+        self,
+        colorizer: Colorizer,
+        source: BinaryIO,
+        target: BinaryIO,
+        options: JobOptions,
+        colorized_at: datetime,
+        about: str = "",
     ) -> Processed | Skipped:
         """Colorize one file.
 
@@ -140,6 +149,7 @@ class Engine:
             target: where the result is written; empty, seekable, readable.
             options: what was asked for.
             colorized_at: what the result's label says; the same for the same photograph, or its bytes differ.
+            about: the photo's id, for the boundaries.
 
         Raises:
             ImageError: the original cannot be decoded, or the result not be written in the format asked for.
@@ -151,23 +161,26 @@ class Engine:
             raise ImageError("unsupported_format", "The file is no image of a known kind.")
         with self.gate.hold(memory_needed(found)):
             scan = codec.decode(source, self.limits)
+            self.boundaries.reach(Boundary.DECODED, about)
             left = [page_to_leave(page, options) for page in scan.pages]
             if all(left):
                 code = "already_color" if "already_color" in left else "no_tones"
                 return Skipped(code, REASONS[code])
-            return self._render(colorizer, scan, left, target, options, colorized_at)
+            wanted = [not code for code in left]
+            colorized = colorizer.colorize(scan, options.saturation, options.network_edge_px, wanted)
+            self.boundaries.reach(Boundary.NETWORK_DONE, about)
+            provenance = Provenance(self.software, colorizer.version, colorized_at)
+            return self._render(scan, colorized, left, target, options, provenance)
 
     def _render(
         self,
-        colorizer: Colorizer,
         scan: Scan,
+        colorized: Colorized,
         left: list[str],
         target: BinaryIO,
         options: JobOptions,
-        colorized_at: datetime,
+        provenance: Provenance,
     ) -> Processed:
-        colorized = colorizer.colorize(scan, options.saturation, options.network_edge_px, [not code for code in left])
-        provenance = Provenance(self.software, colorizer.version, colorized_at)
         output = Output(codec.WANTED[options.output_format], options.quality, provenance)
         pages: list[ColorPage] = list(colorized.pages)
         if options.mark:

@@ -8,7 +8,8 @@ Gray2HueError
 │   ├── OptionsError      a job option or a request parameter out of its range
 │   ├── AuthenticationError   no valid session, key, password or one-time link
 │   ├── NotFoundError     no such thing, or none that this person may see
-│   └── StateError        the thing exists, but its state does not allow what was asked
+│   ├── StateError        the thing exists, but its state does not allow what was asked
+│   └── LimitError        it would be more than one person may have at a time
 ├── TransientError        a part is away or busy; the same call may succeed later
 │   ├── StorageError      the storage cannot be read or written
 │   │   └── StorageFullError   there is no room left
@@ -67,6 +68,10 @@ class NotFoundError(InputError):
 
 class StateError(InputError):
     """The thing exists, but its state does not allow what was asked."""
+
+
+class LimitError(InputError):
+    """It would be more than one person may have at a time."""
 
 
 class TransientError(Gray2HueError):

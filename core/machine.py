@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,3 +28,21 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def process_space() -> str:
+    """Names what a process id is unique in: the host, and on Linux the namespace (container) of its processes."""
+    host = socket.gethostname()
+    namespace = Path("/proc/self/ns/pid")
+    return f"{host}.{namespace.stat().st_ino}" if namespace.exists() else host
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

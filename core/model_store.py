@@ -79,6 +79,19 @@ def read_stored(storage: Storage, key: str, sha256: str) -> PreparedModel:
     return PreparedModel(metadata, weights, card=card)
 
 
+def weights_key(storage: Storage, key: str, sha256: str) -> str:
+    """Where the storage has a version's weights, whose bytes should have the registry's SHA-256.
+
+    Raises:
+        CheckpointError: model_version_missing, damaged_weights, bad_metadata, wrong_architecture.
+        StorageError: the storage cannot be read; nothing is known about the version.
+    """
+    metadata = _stored_metadata(storage, key)
+    if metadata.sha256 != sha256:
+        raise CheckpointError("damaged_weights", f"{key} in the storage holds other weights than were registered.")
+    return f"{key}/{metadata.weights}"
+
+
 def fetch_model(storage: Storage, key: str, sha256: str, imported_dir: Path) -> Path:
     """This machine's copy of a version that the storage has, made where it is missing or damaged.
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from celery import Celery
+from kombu.entity import Exchange
+from kombu.entity import Queue as BrokerQueue
 from kombu.exceptions import OperationalError
 
 from core.errors import QueueError
@@ -26,6 +28,7 @@ EXPRESS_QUEUE = "express"
 MAINTENANCE_QUEUE = "maintenance"
 COLORIZE_QUEUE = "colorize"
 TRAIN_QUEUE = "train"
+QUEUES = (EXPRESS_QUEUE, MAINTENANCE_QUEUE, COLORIZE_QUEUE, INGEST_QUEUE, TRAIN_QUEUE)
 
 AnyHint = Hint | MaterialHint | TrainHint
 
@@ -54,10 +57,17 @@ def celery_config(broker_url: str, task_time_limit_s: int) -> dict[str, Any]:
 
     Late acknowledgement with rejection on a lost worker brings a dead worker's message back at once. The visibility
     timeout exceeds the hard time limit, since Redis would else deliver a message twice while the first worker is at it.
+
+    The queues are reached by the default exchange, which knows each by its name. Any other exchange has a table of
+    bindings in Redis, which senders write once and never again: when Redis loses it, messages would go nowhere.
     """
     visibility = {"visibility_timeout": task_time_limit_s + 600}
     return {
         "broker_url": broker_url,
+        "task_queues": [broker_queue(name) for name in QUEUES],
+        "task_default_queue": MAINTENANCE_QUEUE,
+        "task_default_exchange": "",
+        "task_create_missing_queues": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -78,9 +88,14 @@ def celery_config(broker_url: str, task_time_limit_s: int) -> dict[str, Any]:
         "worker_proc_alive_timeout": 120.0,
         "worker_soft_shutdown_timeout": 30.0,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "task_create_missing_queues": True,
         "enable_utc": True,
     }
+
+
+def broker_queue(name: str) -> BrokerQueue:
+    """A queue as Celery and kombu know it."""
+    default_exchange = Exchange("", type="direct")  # type: ignore[no-untyped-call]  # kombu's types are not whole
+    return BrokerQueue(name, default_exchange, routing_key=name)  # type: ignore[no-untyped-call]  # as above
 
 
 class Queue:

@@ -17,7 +17,8 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """Everything that can be set, each by the environment variable GRAY2HUE_<NAME>.
 
-    Sizes are in bytes or pixels and times in seconds, as their names say.
+    Sizes are in bytes or pixels and times in seconds, as their names say. A limit of an owner's that is 0 is none, and
+    a job's lifetime of 0 days is without end. `faults_dir` is for tests of what happens when parts die.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRAY2HUE_", frozen=True, extra="ignore")
@@ -48,6 +49,12 @@ class Settings(BaseSettings):
     max_entry_ratio: int = Field(default=1100, ge=1)
     max_path_depth: int = Field(default=32, ge=1)
     max_pixels: int = Field(default=250_000_000, ge=1)
+    storage_reserve_bytes: int = Field(default=256 * 2**20, ge=0)
+    receiving_lease_s: float = Field(default=300.0, gt=0)
+    owner_max_open_jobs: int = Field(default=200, ge=0)
+    owner_max_open_photos: int = Field(default=1_000_000, ge=0)
+    owner_max_stored_bytes: int = Field(default=0, ge=0)
+    job_lifetime_days: int = Field(default=0, ge=0)
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     runtime: Literal["auto", "openvino", "torch"] = "auto"
@@ -66,6 +73,10 @@ class Settings(BaseSettings):
     max_deaths: int = Field(default=3, ge=1)
     chunk_time_limit_s: int = Field(default=1800, ge=1)
     ingest_time_limit_s: int = Field(default=6 * 3600, ge=1)
+
+    restart_delay_s: float = Field(default=1.0, ge=0)
+    restart_delay_max_s: float = Field(default=30.0, ge=0)
+    faults_dir: Path | None = None
 
     min_training_photos: int = Field(default=50, ge=2)
     training_yields: bool = True

@@ -2,17 +2,23 @@
 
 import errno
 import hashlib
+import itertools
+import math
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from core.boundaries import OPEN, Boundaries, Boundary
 from core.errors import NotFoundError, StorageError, StorageFullError
 
 PIECE_BYTES = 1 << 20
+KEYS_AT_ONCE = 500
 
 
 class Readable(Protocol):
@@ -61,6 +67,12 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Every key that begins with the prefix, in no particular order."""
 
+    def free_bytes(self) -> int | None:
+        """How much room is left, in bytes; None where that cannot be told."""
+
+    def forget_unfinished(self, age_s: float) -> None:
+        """Delete what was begun and never got its key, and was not touched for so many seconds."""
+
 
 @contextmanager
 def _translated(key: str) -> Iterator[None]:
@@ -75,10 +87,16 @@ def _translated(key: str) -> Iterator[None]:
 
 
 class LocalStorage:
-    """The protocol on a local folder: written aside, fsynced, renamed, and the folder fsynced."""
+    """The protocol on a local folder: written aside, fsynced, renamed, and the folder fsynced.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        boundaries: are told when an upload or a result is written, and when a result has got its name.
+    """
+
+    def __init__(self, root: Path, boundaries: Boundaries = OPEN) -> None:
         self._root = root
+        self._boundaries = boundaries
         self._aside = root / ".aside"
 
     def _path(self, key: str) -> Path:
@@ -106,8 +124,13 @@ class LocalStorage:
                 with _translated(key):
                     file.flush()
                     os.fsync(file.fileno())
+            photo_id = _result_of(key)
+            if photo_id:
+                self._boundaries.reach(Boundary.RESULT_WRITTEN, photo_id)
             with _translated(key):
                 self._publish(aside, target)
+            if photo_id:
+                self._boundaries.reach(Boundary.RENAMED, photo_id)
         finally:
             aside.unlink(missing_ok=True)
         return Stored(size_bytes, digest.hexdigest())
@@ -115,10 +138,11 @@ class LocalStorage:
     def put_file(self, key: str, path: Path) -> int:
         """See Storage.put_file."""
         target = self._path(key)
+        with _translated(key), path.open("rb") as file:
+            os.fsync(file.fileno())
+            size_bytes = os.fstat(file.fileno()).st_size
+        self._boundaries.reach(Boundary.BYTES_FSYNCED, _job_of(key))
         with _translated(key):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-                size_bytes = os.fstat(file.fileno()).st_size
             self._publish(path, target)
         return size_bytes
 
@@ -154,11 +178,69 @@ class LocalStorage:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Storage.list."""
-        folder = self._root.joinpath(*prefix.split("/")[:-1])
-        for path in folder.rglob("*"):
-            key = path.relative_to(self._root).as_posix()
-            if key.startswith(prefix) and not key.startswith(".") and path.is_file():
+        above = prefix.rpartition("/")[0]
+        folder = self._root.joinpath(*above.split("/"))
+        for key in _walk(folder, above and f"{above}/"):
+            if key.startswith(prefix):
                 yield key
+
+    def free_bytes(self) -> int | None:
+        """See Storage.free_bytes."""
+        with _translated("the folder"):
+            self._root.mkdir(parents=True, exist_ok=True)
+            found = os.statvfs(self._root)
+        return found.f_bavail * found.f_frsize
+
+    def forget_unfinished(self, age_s: float) -> None:
+        """See Storage.forget_unfinished."""
+        oldest_alive = time.time() - age_s
+        with _translated("the folder"):
+            for path in self._aside.iterdir() if self._aside.is_dir() else ():
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < oldest_alive:
+                        path.unlink()
+
+
+def delete_all(storage: Storage, prefix: str, timeout_s: float = math.inf) -> bool:
+    """Delete all that is stored under a prefix. True once a look finds nothing there, False when time ran out before.
+
+    Args:
+        storage: where.
+        prefix: what the keys begin with.
+        timeout_s: how long this may take, about, in seconds.
+    """
+    deadline = time.monotonic() + timeout_s
+    while keys := list(itertools.islice(storage.list(prefix), KEYS_AT_ONCE)):
+        if time.monotonic() > deadline:
+            return False
+        for key in keys:
+            storage.delete(key)
+    return True
+
+
+def _walk(folder: str | Path, above: str) -> Iterator[str]:
+    """Keys of all files below a folder, as they are found: there may be millions, and some may go meanwhile."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            key = f"{above}{entry.name}"
+            if key.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{key}/")
+            elif entry.is_file():
+                yield key
+
+
+def _result_of(key: str) -> str:
+    """The photo's id if the key is a result's, jobs/<job>/results/<photo>-<epoch>, else "". Previews are none."""
+    found = re.fullmatch(r"jobs/[^/]+/results/(\w+)-\d+", key)
+    return found[1] if found else ""
+
+
+def _job_of(key: str) -> str:
+    """The job's id if the key is one of a job's, jobs/<job>/..., else ""."""
+    found = re.match(r"jobs/([^/]+)/", key)
+    return found[1] if found else ""
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from core import registry
 from core.database import Database
@@ -95,11 +96,43 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """Each of the two databases in turn, with the tables, one user `ada` and the model version `v-test`."""
-    database = Database(database_url)
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "gray2hue.db"
+    database = Database(f"sqlite:///{path}")
     Base.metadata.create_all(database.engine)
+    database.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres_server: str) -> Iterator[str]:
+    """A database on the real PostgreSQL with the tables, which one test after the other empties for itself."""
+    with fresh_database(postgres_server, "with_tables") as url:
+        database = Database(url)
+        Base.metadata.create_all(database.engine)
+        database.dispose()
+        yield url
+
+
+def empty(database: Database) -> None:
+    """Delete all rows; faster than making the tables anew. Whoever still holds a lock on one is told at once."""
+    with database.write() as session:
+        session.execute(text("SET LOCAL lock_timeout = '10s'"))
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each of the two databases in turn, with the tables, one user `ada` and the model version `v-test`."""
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("sqlite_with_tables"), tmp_path / "gray2hue.db")
+        database = Database(f"sqlite:///{tmp_path / 'gray2hue.db'}")
+    else:
+        database = Database(request.getfixturevalue("postgres_with_tables"))
+        empty(database)
     with database.write() as session:
         session.add(User(id="ada", name="ada"))
         registry.activate(session, registry.register(session, "v-test", "test", "0" * 64))

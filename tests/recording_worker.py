@@ -1,6 +1,8 @@
-"""A Celery worker whose tasks only note, in Redis, that they were asked for."""
+"""A Celery worker whose tasks note, in Redis, that they were asked for, and wait as long as a file is there."""
 
 import os
+import time
+from pathlib import Path
 
 import redis
 from celery import Celery
@@ -12,6 +14,8 @@ NOTES = "notes"
 
 app = Celery("recording")
 app.conf.update(celery_config(BROKER_URL, 60))
+app.conf.worker_consumer = "worker.consumer:Consumer"
+hold = Path(os.environ.get("RECORDING_HOLD", "/nowhere"))
 notes = redis.Redis.from_url(BROKER_URL)
 
 
@@ -23,3 +27,5 @@ def ingest(job_id: str) -> None:
 @app.task(name=COLORIZE_CHUNK)
 def colorize_chunk(job_id: str, number: int) -> None:
     notes.rpush(NOTES, f"colorize {job_id} {number}")
+    while hold.exists():
+        time.sleep(0.01)

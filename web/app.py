@@ -5,6 +5,7 @@ from datetime import timedelta
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from core.boundaries import boundaries
 from core.database import Database
 from core.queue import HintSender, Queue
 from core.settings import Settings
@@ -67,13 +68,15 @@ def configure(app: Flask, settings: Settings) -> None:
 def make_services(settings: Settings, hints: HintSender | None) -> Services:
     """Connect to database, storage and broker; nothing is asked of them yet."""
     queue = hints or Queue(settings.broker_url, settings.ingest_time_limit_s)
+    watched = boundaries(settings.faults_dir)
     return Services(
         settings=settings,
         database=Database(settings.database_url),
-        storage=LocalStorage(settings.storage_dir),
+        storage=LocalStorage(settings.storage_dir, watched),
         hints=queue,
         ping_broker=queue.ping if isinstance(queue, Queue) else lambda: None,
         guard=SignInGuard(),
+        boundaries=watched,
     )
 
 

@@ -76,6 +76,11 @@ def current_user() -> User:
     return user
 
 
+def current_actor() -> str:
+    """Who does what this request asks for, as the log of a job's changes names it."""
+    return f"user:{current_user().id}"
+
+
 def current_admin() -> User:
     """The admin that this request is from; AuthenticationError (`admin_only`) for anybody else."""
     user = current_user()

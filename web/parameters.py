@@ -12,6 +12,8 @@ from core.records import PhotoState
 ID_PATTERN = "[0-9a-f]{32}"
 MAX_NUMBER = 2**31 - 1
 """What every database holds in a column of whole numbers."""
+MAX_EVENT = 2**63 - 1
+"""The same for the log of events, which is longer."""
 
 
 class IdConverter(BaseConverter):
@@ -37,7 +39,7 @@ def int_parameter(name: str, default: int, lowest: int, highest: int) -> int:
     given = request.args.get(name)
     if given is None:
         return default
-    if not re.fullmatch(r"-?[0-9]{1,10}", given) or not lowest <= int(given) <= highest:
+    if not re.fullmatch(r"-?[0-9]{1,19}", given) or not lowest <= int(given) <= highest:
         raise OptionsError("bad_parameter", f"{name} must be a whole number from {lowest} to {highest}.")
     return int(given)
 

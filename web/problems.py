@@ -37,9 +37,13 @@ STATUS_OF_CODE = {
     "admin_only": HTTPStatus.FORBIDDEN,
     "csrf_failed": HTTPStatus.FORBIDDEN,
     "damaged_weights": HTTPStatus.CONFLICT,
+    "job_expired": HTTPStatus.GONE,
     "model_version_missing": HTTPStatus.CONFLICT,
     "session_needed": HTTPStatus.FORBIDDEN,
+    "stored_bytes_exceeded": HTTPStatus.INSUFFICIENT_STORAGE,
     "too_many_attempts": HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_open_jobs": HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_open_photos": HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_parts": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unsupported_media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "upload_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -52,7 +56,7 @@ CODE_OF_STATUS = {
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
 }
-RETRY_AFTER_S = 5
+RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: 5, HTTPStatus.TOO_MANY_REQUESTS: 30}
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +87,8 @@ def problem_of(error: Gray2HueError) -> Problem:
     if status == HTTPStatus.UNAUTHORIZED:
         reason = ', error="invalid_token"' if error.code == "bad_api_key" else ""
         headers["WWW-Authenticate"] = f'Bearer realm="gray2hue"{reason}'
-    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status in RETRY_AFTER_S:
+        headers["Retry-After"] = str(RETRY_AFTER_S[status])
     return Problem(status, error.code, error.message, headers)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
+from core.boundaries import boundaries
 from core.queue import MAINTENANCE_QUEUE, SWEEP, TRAIN_QUEUE, celery_config
 from core.settings import Settings
 from worker.handlers import TrainingSetup
@@ -27,6 +28,7 @@ def create_app(settings: Settings) -> Celery:
     """
     app = Celery("gray2hue")
     app.conf.update(celery_config(settings.broker_url, settings.ingest_time_limit_s))
+    app.conf.worker_consumer = "worker.consumer:Consumer"
     app.conf.beat_schedule = {
         "sweep": {
             "task": SWEEP,
@@ -37,7 +39,13 @@ def create_app(settings: Settings) -> Celery:
     process = WorkerProcess(settings)
     worker_pid = os.getpid()
     leaving = StopFlag()
-    register_tasks(app, process, settings.chunk_time_limit_s, training_setup(settings, leaving))
+    register_tasks(
+        app,
+        process,
+        settings.chunk_time_limit_s,
+        training_setup(settings, leaving),
+        boundaries(settings.faults_dir),
+    )
 
     def start(**_signal: Any) -> None:
         consumes = set(app.amqp.queues.consume_from)

@@ -1,15 +1,14 @@
 """What one pool child holds from its birth to its end: connections, and the models it colorizes with."""
 
 import logging
-import os
-import socket
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
-from core import registry
+from core import lease_owners, registry
 from core.archives import ArchiveLimits
+from core.boundaries import OPEN, Boundaries, Boundary, boundaries
 from core.checkpoints import read_metadata
 from core.colorizer import Colorizer
 from core.database import Database
@@ -46,13 +45,16 @@ class WorkerProcess:
 
         Runtimes are loaded in the child alone: CUDA does not survive a fork, nor do an engine's threads.
         """
-        self._context = open_context(self._settings)
+        self._context = context = open_context(self._settings)
+        free_dead_siblings(context)
         if COLORIZE_QUEUE in consumes:
             self._colorizers = Colorizers(self._load)
             version = self._version_at_start()
+            context.boundaries.reach(Boundary.MODEL_LOADING)
             active = self._colorizers.get(version)
             log.info("model version %s is loaded", version)
-            self._workshop = Workshop(open_engine(self._settings), self._colorizers, photo_threads(active))
+            engine = open_engine(self._settings, context.boundaries)
+            self._workshop = Workshop(engine, self._colorizers, photo_threads(active))
             self._watch = ActiveModelWatch(
                 self._active_version, self._upcoming, self._prepare, self._colorizers, self._settings.model_poll_s
             )
@@ -128,16 +130,27 @@ class WorkerProcess:
             return read_metadata(self._settings.models_dir).version
 
 
+def free_dead_siblings(context: Context) -> None:
+    """Let what a process that this one takes the place of had in hand be taken back at once."""
+    try:
+        with context.database.write() as session:
+            freed = lease_owners.free_dead_siblings(session)
+    except SQLAlchemyError as error:
+        log.warning("leases of dead processes were left to run out: %s", error)
+    else:
+        if freed:
+            log.info("ended %d leases of dead processes", freed)
+
+
 def image_limits(settings: Settings) -> ImageLimits:
     """What may be decoded, from settings."""
     return ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_entry_bytes)
 
 
-def open_engine(settings: Settings) -> Engine:
+def open_engine(settings: Settings, watched: Boundaries = OPEN) -> Engine:
     """The engine for photographs, from settings."""
-    return Engine(
-        image_limits(settings), MemoryGate(settings.photo_memory_bytes), _software(), settings.preview_edge_px
-    )
+    gate = MemoryGate(settings.photo_memory_bytes)
+    return Engine(image_limits(settings), gate, _software(), settings.preview_edge_px, watched)
 
 
 def _software() -> str:
@@ -149,11 +162,12 @@ def _software() -> str:
 
 def open_context(settings: Settings) -> Context:
     """Connections and limits for handlers, from settings."""
+    watched = boundaries(settings.faults_dir)
     return Context(
         database=Database(settings.database_url),
-        storage=LocalStorage(settings.storage_dir),
+        storage=LocalStorage(settings.storage_dir, watched),
         hints=Queue(settings.broker_url, settings.ingest_time_limit_s),
-        owner=f"{socket.gethostname()}:{os.getpid()}",
+        owner=lease_owners.own_name(),
         job_limits=JobLimits(
             chunks_in_flight=settings.chunks_in_flight,
             lease_s=settings.lease_s,
@@ -171,4 +185,8 @@ def open_context(settings: Settings) -> Context:
         intake_limits=IntakeLimits(chunk_pixels=settings.chunk_pixels, chunk_photos=settings.chunk_photos),
         preview_sizes=PreviewSizes(settings.preview_edge_px, settings.thumbnail_edge_px),
         heartbeat_s=settings.heartbeat_s,
+        boundaries=watched,
+        sweep_interval_s=settings.sweep_interval_s,
+        storage_reserve_bytes=settings.storage_reserve_bytes,
+        incoming_dir=settings.incoming_dir,
     )

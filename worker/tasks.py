@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from celery import Celery
+from celery.worker.request import Request
 
+from core.boundaries import Boundaries, Boundary
 from core.queue import COLORIZE_CHUNK, INGEST, READ_MATERIAL, SWEEP, TRAIN
 from worker import handlers
 
@@ -15,18 +17,24 @@ if TYPE_CHECKING:
 
 
 def register_tasks(
-    app: Celery, process: "WorkerProcess", chunk_time_limit_s: int, training: handlers.TrainingSetup
+    app: Celery,
+    process: "WorkerProcess",
+    chunk_time_limit_s: int,
+    training: handlers.TrainingSetup,
+    boundaries: Boundaries,
 ) -> None:
     """Give the application its tasks; `process` brings the connections and the models.
 
     Only a process that works for training loads what that takes.
     """
 
-    @app.task(name=INGEST)  # type: ignore[untyped-decorator]  # Celery ships no types
+    acknowledged = watched_request(boundaries)
+
+    @app.task(name=INGEST, Request=acknowledged)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ingest(job_id: str) -> None:
         handlers.ingest(process.context, job_id)
 
-    @app.task(name=COLORIZE_CHUNK, time_limit=chunk_time_limit_s)  # type: ignore[untyped-decorator]  # as above
+    @app.task(name=COLORIZE_CHUNK, time_limit=chunk_time_limit_s, Request=acknowledged)  # type: ignore[untyped-decorator]  # as above
     def colorize_chunk(job_id: str, number: int) -> None:
         handlers.colorize_chunk(process.context, process.workshop, job_id, number)
 
@@ -46,3 +54,19 @@ def register_tasks(
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator]  # as above
     def sweep() -> None:
         handlers.sweep(process.context)
+
+
+def watched_request(boundaries: Boundaries) -> type[Request]:
+    """A message in the hands of the worker's main process, which tells when it was acknowledged."""
+
+    class WatchedRequest(Request):  # type: ignore[misc]  # Celery ships no types
+        """The message of a job."""
+
+        def acknowledge(self) -> None:
+            """Acknowledge the message, once."""
+            was_acknowledged = self.acknowledged
+            super().acknowledge()
+            if not was_acknowledged:
+                boundaries.reach(Boundary.MESSAGE_ACKNOWLEDGED, self.args[0])
+
+    return WatchedRequest

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Update, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.jobs.lifecycle import OPEN_PHOTO_STATES, Hint, JobLimits, dispatch, lock_job, settle
+from core.errors import NotFoundError
+from core.jobs.lifecycle import Hint, JobLimits, dispatch, lock_job, settle
+from core.jobs.states import OPEN_PHOTO_STATES, move_photos
 from core.options import JobOptions
-from core.records import Chunk, Job, JobState, Photo, PhotoState, utc_now
+from core.records import Chunk, Job, JobState, Photo, PhotoState, User, utc_now
+
+ROUNDS = 4
+"""How often the fairest job may turn out to have nothing left before a worker gives up looking."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +69,97 @@ class PhotoResult:
     mean_chroma: float
 
 
+@dataclass(frozen=True)
+class Work:
+    """A chunk that a worker took, and the photos of it that wait no more."""
+
+    job_id: str
+    number: int
+    claims: tuple[ClaimedPhoto, ...]
+
+
+def claim_next(session: Session, job_id: str, number: int, owner: str, limits: JobLimits) -> Work | None:
+    """Take the chunk whose turn it is; None when nothing waits. The hint's own chunk is but one of those that wait.
+
+    A higher priority comes first; then the owner who was served the longest ago, and of one owner's jobs a single
+    picture, then the job that was served the longest ago. So a message is a turn, whoever's it is: as many are in the
+    queue as chunks are, and a small job waits for a chunk or two of a large one.
+    """
+    for _ in range(ROUNDS):
+        fairest = session.scalar(_FAIREST)
+        if fairest is None:
+            break
+        # Locked before the look for a chunk, so that who waited for the lock does not find what another one took.
+        lock_job(session, fairest)
+        found = session.scalar(_waiting_chunk(fairest))
+        claims = claim_chunk(session, fairest, found, owner, limits) if found is not None else []
+        if claims and found is not None:
+            return Work(fairest, found, tuple(claims))
+    claims = claim_chunk(session, job_id, number, owner, limits)
+    return Work(job_id, number, tuple(claims)) if claims else None
+
+
 def claim_chunk(session: Session, job_id: str, number: int, owner: str, limits: JobLimits) -> list[ClaimedPhoto]:
-    """Take every waiting photo of the chunk; none when it is done, in other hands, or the job is stopping."""
-    job = lock_job(session, job_id)
+    """Take every waiting photo of the chunk; none when it is done, in other hands, or the job does not run."""
+    try:
+        job = lock_job(session, job_id)
+    except NotFoundError:
+        return []
     if job.state != JobState.RUNNING:
         return []
-    waiting = select(Photo).where(Photo.job_id == job_id, Photo.chunk == number, Photo.state == PhotoState.PENDING)
-    photos = session.scalars(waiting.order_by(Photo.position).with_for_update(skip_locked=True)).all()
-    until = utc_now() + limits.lease
-    for photo in photos:
-        photo.state, photo.lease_owner, photo.lease_until = PhotoState.RUNNING, owner, until
-        photo.epoch += 1
+    waiting = select(Photo.id).where(Photo.job_id == job_id, Photo.chunk == number, Photo.state == PhotoState.PENDING)
+    ids = session.scalars(waiting.with_for_update(skip_locked=True)).all()
+    if not ids:
+        return []
+    now = utc_now()
+    taken = {"lease_owner": owner, "lease_until": now + limits.lease, "epoch": Photo.epoch + 1}
+    alone = len(ids) == 1
+    move_photos(
+        session,
+        Photo.id.in_(ids),
+        PhotoState.PENDING,
+        PhotoState.RUNNING,
+        actor=owner,
+        claimed_alone=alone,
+        **taken,
+    )
+    job.last_served_at = now
+    session.execute(update(User).where(User.id == job.owner_id).values(last_served_at=now))
+    claimed = select(Photo).where(Photo.id.in_(ids)).order_by(Photo.position)
+    photos = session.scalars(claimed.execution_options(populate_existing=True)).all()
     return [_claim(job, photo) for photo in photos]
+
+
+_PENDING_CHUNK = (
+    select(Chunk.number)
+    .where(
+        Chunk.job_id == Job.id,
+        Chunk.finished_at.is_(None),
+        Chunk.sent_at.is_not(None),
+        select(Photo.id)
+        .where(Photo.job_id == Chunk.job_id, Photo.chunk == Chunk.number, Photo.state == PhotoState.PENDING)
+        .exists(),
+    )
+    .correlate(Job)
+)
+_FAIREST = (
+    select(Job.id)
+    .join(User, User.id == Job.owner_id)
+    .where(Job.state == JobState.RUNNING, _PENDING_CHUNK.exists())
+    .order_by(
+        Job.priority.desc(),
+        User.last_served_at.asc().nulls_first(),
+        Job.express.desc(),
+        Job.last_served_at.asc().nulls_first(),
+        Job.created_at,
+        Job.id,
+    )
+    .limit(1)
+)
+
+
+def _waiting_chunk(job_id: str) -> Select[Any]:
+    return _PENDING_CHUNK.correlate(None).where(Chunk.job_id == job_id).order_by(Chunk.number).limit(1)
 
 
 def _claim(job: Job, photo: Photo) -> ClaimedPhoto:
@@ -94,35 +178,43 @@ def _claim(job: Job, photo: Photo) -> ClaimedPhoto:
 def renew_photos(session: Session, claims: Sequence[ClaimedPhoto], limits: JobLimits) -> None:
     """Prolong the leases of the photos still in hand."""
     if claims:
-        session.execute(_held(claims).values(lease_until=utc_now() + limits.lease))
+        held = update(Photo).where(_are_held(claims), Photo.state == PhotoState.RUNNING)
+        session.execute(held.values(lease_until=utc_now() + limits.lease))
 
 
 def finish_photo(session: Session, claim: ClaimedPhoto, result: PhotoResult) -> bool:
     """Commit a result. False when the claim is void: then the caller's result is not the photo's and has to go."""
-    return _end(session, claim, state=PhotoState.DONE, code="", message="", **vars(result))
+    return _end(session, claim, PhotoState.DONE, code="", message="", **vars(result))
 
 
 def fail_photo(session: Session, claim: ClaimedPhoto, code: str, message: str) -> bool:
     """Commit a failure. False when the claim is void."""
-    return _end(session, claim, state=PhotoState.FAILED, code=code, message=message)
+    return _end(session, claim, PhotoState.FAILED, code=code, message=message)
 
 
 def skip_photo(session: Session, claim: ClaimedPhoto, code: str, message: str) -> bool:
     """Commit that the photo is left as it is, e.g. since it is in color already. False when the claim is void."""
-    return _end(session, claim, state=PhotoState.SKIPPED, code=code, message=message)
+    return _end(session, claim, PhotoState.SKIPPED, code=code, message=message)
 
 
 def release_photos(session: Session, claims: Sequence[ClaimedPhoto]) -> None:
-    """Put photos back unharmed, e.g. when the storage is away; the sweeper sends their chunk again."""
-    if claims:
-        session.execute(_held(claims).values(state=PhotoState.PENDING, lease_owner="", lease_until=None))
+    """Let go of photos unharmed: since the job is paused or canceled, or the storage is away.
+
+    They wait again, and the sweeper sends their chunk again; those of a canceled job are canceled.
+    """
+    for job_id in sorted({claim.job_id for claim in claims}):
+        to = _state_let_go(lock_job(session, job_id))
+        mine = [claim for claim in claims if claim.job_id == job_id]
+        move_photos(session, _are_held(mine), PhotoState.RUNNING, to)
 
 
-def abandon_photos(session: Session, claims: Sequence[ClaimedPhoto]) -> None:
-    """Mark photos of a canceled job that were in hand, but not begun."""
-    if claims:
-        values: dict[str, Any] = {"state": PhotoState.CANCELED, "finished_at": utc_now()}
-        session.execute(_held(claims).values(lease_owner="", lease_until=None, **values))
+def release_held(session: Session, owner: str) -> None:
+    """Let go of all that an owner still has in hand, e.g. by a claim whose answer it never got."""
+    mine = Photo.lease_owner == owner
+    held = select(Photo.job_id).where(mine, Photo.state == PhotoState.RUNNING).distinct()
+    for job_id in sorted(session.scalars(held).all()):
+        to = _state_let_go(lock_job(session, job_id))
+        move_photos(session, mine & (Photo.job_id == job_id), PhotoState.RUNNING, to, actor=owner)
 
 
 def finish_chunk(session: Session, job_id: str, number: int, limits: JobLimits) -> list[Hint]:
@@ -134,19 +226,28 @@ def finish_chunk(session: Session, job_id: str, number: int, limits: JobLimits) 
         .limit(1)
     )
     chunk = session.get(Chunk, (job_id, number))
-    if chunk is None or left is not None:
+    if chunk is None:
         return []
-    chunk.finished_at = chunk.finished_at or utc_now()
-    session.flush()
+    if left is None:
+        chunk.finished_at = chunk.finished_at or utc_now()
+        session.flush()
     settle(session, job)
     return dispatch(session, job, limits)
 
 
-def _held(claims: Sequence[ClaimedPhoto]) -> Update:
-    held = [and_(Photo.id == claim.id, Photo.epoch == claim.epoch) for claim in claims]
-    return update(Photo).where(or_(*held), Photo.state == PhotoState.RUNNING)
+def _state_let_go(job: Job) -> PhotoState:
+    return PhotoState.CANCELED if job.state == JobState.CANCELING else PhotoState.PENDING
 
 
-def _end(session: Session, claim: ClaimedPhoto, **values: Any) -> bool:
-    ended = _held([claim]).values(lease_owner="", lease_until=None, finished_at=utc_now(), **values)
-    return session.scalar(ended.returning(Photo.id)) is not None
+def _are_held(claims: Sequence[ClaimedPhoto]) -> ColumnElement[bool]:
+    return or_(*(and_(Photo.id == claim.id, Photo.epoch == claim.epoch) for claim in claims))
+
+
+def _end(session: Session, claim: ClaimedPhoto, state: PhotoState, **values: Any) -> bool:
+    if move_photos(session, _are_held([claim]), PhotoState.RUNNING, state, **values):
+        return True
+    # A commit may have happened although its answer got lost; then this very outcome is the photo's already.
+    photo = session.get(Photo, claim.id, populate_existing=True)
+    if photo is None or photo.epoch != claim.epoch or photo.state != state:
+        return False
+    return bool(photo.result_key == values.get("result_key", photo.result_key))

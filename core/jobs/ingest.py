@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, lock_job, settle
+from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, is_unpacking, lock_job, settle
+from core.jobs.states import move_job
 from core.options import JobOptions
 from core.records import Chunk, Job, JobState, Photo, PhotoState, Upload, new_id, utc_now
 
@@ -50,9 +51,10 @@ def claim_ingest(session: Session, job_id: str, owner: str, limits: JobLimits) -
     now = utc_now()
     if job is None or job.ingested_at is not None or job.state not in (JobState.QUEUED, JobState.RUNNING):
         return None
-    if job.ingest_lease_until is not None and job.ingest_lease_until > now:
+    if is_unpacking(job):
         return None
-    job.state = JobState.RUNNING
+    if job.state == JobState.QUEUED:
+        move_job(session, job, JobState.RUNNING, actor=owner)
     job.started_at = job.started_at or now
     job.ingest_owner, job.ingest_lease_until = owner, now + limits.lease
     job.ingest_epoch += 1
@@ -96,6 +98,8 @@ def add_photos(
     job = _job_of(session, claim)
     if job is None or job.state != JobState.RUNNING:
         return None
+    # Only deaths one after the other, without getting any further, tell that this very upload ends workers.
+    job.ingest_deaths = 0
     pending = [photo for photo in photos if photo.state == PhotoState.PENDING]
     number: int | None = None
     if pending:
@@ -134,7 +138,7 @@ def finish_ingest(session: Session, claim: IngestClaim, *, keep_uploads: bool = 
     is_photograph = or_(Photo.state != PhotoState.SKIPPED, Photo.chunk.is_not(None))
     photograph = select(Photo.id).where(Photo.job_id == job.id, is_photograph).limit(1)
     if job.state == JobState.RUNNING and session.scalar(photograph) is None:
-        end(job, JobState.FAILED, "no_photographs", f"There is no photograph in {job.name}.")
+        end(session, job, JobState.FAILED, "no_photographs", f"There is no photograph in {job.name}.")
     settle(session, job)
     return True
 
@@ -146,9 +150,9 @@ def fail_ingest(session: Session, claim: IngestClaim, code: str, message: str) -
         return False
     job.ingested_at = utc_now()
     if job.state == JobState.CANCELING:
-        end(job, JobState.CANCELED)
+        end(session, job, JobState.CANCELED)
     else:
-        end(job, JobState.FAILED, code, message)
+        end(session, job, JobState.FAILED, code, message)
     return True
 
 

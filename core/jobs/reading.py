@@ -9,7 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFoundError
-from core.records import Job, JobState, Photo, PhotoState, User, utc_now
+from core.jobs.eta import estimate
+from core.jobs.pace import WORKED_ON, measure_pace
+from core.records import Job, JobEvent, JobState, Photo, PhotoState, User, utc_now
 
 RATE_WINDOW = timedelta(seconds=60)
 HAS_WARNING = Photo.warning > ""
@@ -47,13 +49,16 @@ class JobProgress:
         counts: its files.
         unpacking: whether more may still be found.
         rate: photos per second over the last minute, or None before the first.
-        eta_s: seconds left at that rate, or None when it cannot be told.
+        eta_s: the most likely number of seconds left, or None when it cannot be told.
+        eta_low_s, eta_high_s: the range that it is in, or None when it is too early to tell.
     """
 
     counts: PhotoCounts
     unpacking: bool
     rate: float | None = None
     eta_s: float | None = None
+    eta_low_s: float | None = None
+    eta_high_s: float | None = None
 
 
 def get_job(session: Session, job_id: str, viewer: User) -> Job:
@@ -106,16 +111,30 @@ def list_photos(
     return session.scalars(photos.order_by(Photo.position).limit(limit)).all()
 
 
+def list_events(session: Session, job_id: str, *, after: int = 0, limit: int = 100) -> Sequence[JobEvent]:
+    """What happened to the job and to its photos, in the order in which it did, from the first id above `after` on."""
+    events = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after)
+    return session.scalars(events.order_by(JobEvent.id).limit(limit)).all()
+
+
 def measure_progress(session: Session, job: Job) -> JobProgress:
     """Count the job's photos and measure its rate over the last minute.
 
     Failures count into the rate, and so do photos that were looked at and left as they are, since they take time too.
     """
     counts = count_photos(session, [job.id])[job.id]
-    rate = _rate(session, job) if job.state == JobState.RUNNING else None
     unpacking = job.ingested_at is None and job.state in (JobState.QUEUED, JobState.RUNNING)
-    eta_s = counts.left / rate if rate and not unpacking else None
-    return JobProgress(counts, unpacking, rate, eta_s)
+    if job.state != JobState.RUNNING:
+        return JobProgress(counts, unpacking)
+    rate = _rate(session, job)
+    if unpacking:
+        return JobProgress(counts, unpacking, rate)
+    in_hand = counts.by_state[PhotoState.RUNNING]
+    pace = measure_pace(session, job, total=counts.total, left=counts.left, in_hand=in_hand, now=utc_now())
+    left = None if pace is None else estimate(pace)
+    if left is None:
+        return JobProgress(counts, unpacking, rate, counts.left / rate if rate else None)
+    return JobProgress(counts, unpacking, rate, left.best_s, left.low_s, left.high_s)
 
 
 def count_photos(session: Session, job_ids: Sequence[str]) -> dict[str, PhotoCounts]:
@@ -136,10 +155,11 @@ def count_photos(session: Session, job_ids: Sequence[str]) -> dict[str, PhotoCou
 def _rate(session: Session, job: Job) -> float | None:
     now = utc_now()
     since = max(now - RATE_WINDOW, job.started_at or now)
-    worked_on = (PhotoState.DONE, PhotoState.FAILED, PhotoState.SKIPPED)
+    # Not `is_not(None)`, which tempts SQLite to look through all of the job's chunks instead of the last minute.
+    was_worked_on = func.coalesce(Photo.chunk, -1) >= 0
     finished = session.scalar(
         select(func.count()).where(
-            Photo.job_id == job.id, Photo.state.in_(worked_on), Photo.chunk.is_not(None), Photo.finished_at > since
+            Photo.job_id == job.id, Photo.state.in_(WORKED_ON), was_worked_on, Photo.finished_at > since
         )
     )
     elapsed_s = (now - since).total_seconds()

@@ -1,7 +1,9 @@
 """The tables, one file per noun."""
 
 from core.records.base import Base, new_id, utc_now
-from core.records.job import FINAL_JOB_STATES, Chunk, Job, JobState, Upload
+from core.records.event import JobEvent
+from core.records.job import FINAL_JOB_STATES, Chunk, Job, JobState, PausedBy, Upload
+from core.records.lease import Lease
 from core.records.model_version import AliasName, ModelAlias, ModelSource, ModelVersion, Promotion
 from core.records.photo import Photo, PhotoState
 from core.records.training_material import MaterialState, MaterialUpload, Split, TrainingPhoto
@@ -27,12 +29,15 @@ __all__ = [
     "Base",
     "Chunk",
     "Job",
+    "JobEvent",
     "JobState",
+    "Lease",
     "MaterialState",
     "MaterialUpload",
     "ModelAlias",
     "ModelSource",
     "ModelVersion",
+    "PausedBy",
     "Photo",
     "PhotoState",
     "Promotion",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.records.base import Base, UtcDateTime, new_id, utc_now
@@ -24,9 +24,10 @@ class Photo(Base):
     """One file of a job, by its path in the upload.
 
     `position` counts the job's files in the order of the upload and keys the pages of a listing. `epoch` fences: each
-    claim raises it, and an outcome is written only where it still is the claim's. `deaths` counts the workers that died
-    with this photo alone in hand. `result_path_sha256` is the hash of the result's path as a file system that ignores
-    case and Unicode form would see it: unique within the job, and short enough for an index.
+    claim raises it, and an outcome is written only where it still is the claim's. `claimed_alone` tells that the claim
+    was for this photo only, and `deaths` counts the workers that died with it so. `result_path_sha256` is the hash of
+    the result's path as a file system that ignores case and Unicode form would see it: unique within the job, and short
+    enough for an index.
 
     `warning` is a code, empty for most; `losses` tell in words what the result lacks of the original. The lightness
     errors are |dL| in 0..100, `mean_chroma` is the network's, and `runtime` names what computed it.
@@ -77,6 +78,7 @@ class Photo(Base):
     lease_owner: Mapped[str] = mapped_column(String(200), default="")
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     epoch: Mapped[int] = mapped_column(default=0)
+    claimed_alone: Mapped[bool] = mapped_column(default=False, server_default=false())
     deaths: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

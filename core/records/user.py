@@ -9,7 +9,11 @@ from core.records.base import Base, UtcDateTime, new_id, utc_now
 
 
 class User(Base):
-    """A person. `password_hash` is empty until a one-time link was used; raising `session_epoch` ends all sessions."""
+    """A person.
+
+    `password_hash` is empty until a one-time link was used; raising `session_epoch` ends all sessions. `last_served_at`
+    is when a worker last took a chunk of one of the person's jobs, for fair turns.
+    """
 
     __tablename__ = "users"
 
@@ -19,6 +23,7 @@ class User(Base):
     is_admin: Mapped[bool] = mapped_column(default=False)
     session_epoch: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    last_served_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class SetupLink(Base):

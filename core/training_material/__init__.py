@@ -15,7 +15,7 @@ from core.training_material.approvals import approve_photo, approved, withdraw_a
 from core.training_material.lock import first_schedule, lock_training
 from core.training_material.reading import counts, get_upload, list_uploads, summary, usable_photos
 from core.training_material.split import LEAST_COMPARED, split_of
-from core.training_material.sweep import forget_keys, needless_keys, sweep_uploads, take_up_uploads
+from core.training_material.sweep import forget_keys, free_uploads, needless_keys, sweep_uploads, take_up_uploads
 from core.training_material.uploads import (
     MaterialClaim,
     MaterialHint,
@@ -48,6 +48,7 @@ __all__ = [
     "finish_upload",
     "first_schedule",
     "forget_keys",
+    "free_uploads",
     "get_upload",
     "list_uploads",
     "lock_training",

@@ -1,6 +1,6 @@
 """The sweeper's part: hints that got lost, readers that died, bytes that nobody needs any more."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -37,6 +37,23 @@ def take_up_uploads(session: Session) -> None:
     """Put back unharmed what an earlier run's workers were reading; only where none of them can be alive."""
     opened = update(MaterialUpload).where(MaterialUpload.state.in_(OPEN_MATERIAL_STATES))
     session.execute(opened.values(state=MaterialState.QUEUED, lease_owner="", lease_until=None, sent_at=None))
+
+
+def free_uploads(session: Session, owner_prefix: str, alive: Collection[str] = ()) -> int:
+    """End the leases of owners that are known to be dead, so that the next round takes their uploads back.
+
+    Args:
+        owner_prefix: what the dead ones' names begin with.
+        alive: names that do so too, and whose leases stand.
+
+    Returns:
+        How many leases were ended.
+    """
+    now = utc_now()
+    owner = MaterialUpload.lease_owner
+    is_dead = owner.startswith(owner_prefix, autoescape=True) & owner.not_in(alive)
+    freed = update(MaterialUpload).where(is_dead, MaterialUpload.lease_until > now).values(lease_until=now)
+    return len(session.scalars(freed.returning(MaterialUpload.id)).all())
 
 
 def needless_keys(session: Session) -> list[str]:

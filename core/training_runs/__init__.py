@@ -26,7 +26,7 @@ from core.training_runs.lifecycle import TrainHint, cancel_run, submit_run
 from core.training_runs.reading import get_run, get_sample, is_colorizing, list_runs, points, samples
 from core.training_runs.schedule import get_schedule, next_moment, set_schedule, start_due
 from core.training_runs.snapshot import MaterialPhoto, Snapshot, settle_snapshot
-from core.training_runs.sweep import sweep_runs, take_up_runs
+from core.training_runs.sweep import free_runs, sweep_runs, take_up_runs
 
 __all__ = [
     "MaterialPhoto",
@@ -37,6 +37,7 @@ __all__ = [
     "claim_run",
     "fail_run",
     "finish_run",
+    "free_runs",
     "get_run",
     "get_sample",
     "get_schedule",

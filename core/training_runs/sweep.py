@@ -1,5 +1,6 @@
 """The sweeper's part: hints that got lost, trainers that died."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
@@ -57,3 +58,19 @@ def _take_back(run: TrainingRun, max_deaths: int) -> None:
 def _is_lost(run: TrainingRun, now: datetime, resend_after_s: float) -> bool:
     sent_long_ago = run.sent_at is None or run.sent_at <= now - timedelta(seconds=resend_after_s)
     return run.state == RunState.QUEUED and sent_long_ago
+
+
+def free_runs(session: Session, owner_prefix: str, alive: Collection[str] = ()) -> int:
+    """End the leases of owners that are known to be dead, so that the next round takes their runs back.
+
+    Args:
+        owner_prefix: what the dead ones' names begin with.
+        alive: names that do so too, and whose leases stand.
+
+    Returns:
+        How many leases were ended.
+    """
+    now = utc_now()
+    is_dead = TrainingRun.lease_owner.startswith(owner_prefix, autoescape=True) & TrainingRun.lease_owner.not_in(alive)
+    freed = update(TrainingRun).where(is_dead, TrainingRun.lease_until > now).values(lease_until=now)
+    return len(session.scalars(freed.returning(TrainingRun.id)).all())

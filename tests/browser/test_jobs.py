@@ -120,9 +120,7 @@ def test_a_dropped_folder_keeps_its_paths(page, tmp_path, gray_jpegs, drop, fini
 
 
 def test_a_running_job_shows_what_is_done_and_can_be_canceled(page, gray_jpegs, make_zip):
-    photographs = list(gray_jpegs.values())
-    contents = {f"{number:03}.jpg": photographs[number % len(photographs)] for number in range(MANY)}
-    upload(page, "many.zip", make_zip(contents))
+    upload(page, "many.zip", many(gray_jpegs, make_zip))
     expect(page.locator(".tile.done").first).to_be_visible(timeout=COLORIZING_TIMEOUT_MS)
     expect(page.locator("#download")).to_contain_text("Download what is done")
     with results(page) as archive:
@@ -132,6 +130,52 @@ def test_a_running_job_shows_what_is_done_and_can_be_canceled(page, gray_jpegs, 
     page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
     expect(page.locator("#job-state")).to_contain_text("Canceled.", timeout=COLORIZING_TIMEOUT_MS)
     expect(page.locator("#job-numbers")).to_contain_text("not colorized")
+
+
+def many(gray_jpegs, make_zip):
+    photographs = list(gray_jpegs.values())
+    return make_zip({f"{number:03}.jpg": photographs[number % len(photographs)] for number in range(MANY)})
+
+
+def test_a_job_is_paused_and_resumed_and_tells_its_history(page, gray_jpegs, make_zip):
+    upload(page, "many.zip", many(gray_jpegs, make_zip))
+    expect(page.locator(".tile.done").first).to_be_visible(timeout=COLORIZING_TIMEOUT_MS)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#job-state")).to_contain_text("It goes on when you resume it.")
+    resume = page.get_by_role("button", name="Resume")
+    expect(resume).to_be_focused()
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    history = page.locator("#history")
+    history.locator("summary").click()
+    expect(history.locator("li").last).to_contain_text("Paused")
+    expect(history.locator("li").last).to_contain_text("by admin")
+    resume.click()
+    expect(page.locator("#job-state")).to_contain_text("Colorizing")
+    expect(history.locator("li").last).to_contain_text("Resumed")
+    page.get_by_role("button", name="Cancel the job").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    expect(page.locator("#job-state")).to_contain_text("Canceled.", timeout=COLORIZING_TIMEOUT_MS)
+    expect(history.locator("li").last).to_contain_text("Canceled")
+
+
+def test_a_job_that_is_over_is_deleted_for_good(page, gray_jpegs, make_zip, finished):
+    upload(page, "two.zip", make_zip({"a.jpg": gray_jpegs["coffee"], "b.jpg": gray_jpegs["rocket"]}))
+    finished(page)
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Delete").click()
+    expect(dialog).to_contain_text("nobody can bring them back")
+    dialog.get_by_role("button", name="Keep them").click()
+    expect(page.locator("#download")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("#job-state")).to_contain_text("Deleted, with all originals and results.")
+    expect(page.locator("#job-state")).to_be_focused()
+    for gone in ("#download", "#photographs", "#delete"):
+        expect(page.locator(gone)).to_be_hidden()
+    page.locator("#history summary").click()
+    expect(page.locator("#history li").last).to_contain_text("Originals and results deleted")
+    page.goto("/jobs")
+    expect(page.locator(".job-row", has_text="two.zip").first).to_contain_text("Deleted")
 
 
 def test_an_archive_without_a_photograph_fails_in_words(page, make_zip):

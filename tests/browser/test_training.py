@@ -13,6 +13,7 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 CROP_PX = 110
 STRIDE_PX = 60
 FEW_STEPS = 4
+LITTLE_WORK = {"size_px": 32, "batch_size": 2, "validation_count": 2, "sample_count": 1}
 ON_A_RUNS_PAGE = re.compile("/training/runs/[0-9a-f]{32}$")
 
 
@@ -44,7 +45,7 @@ def material(running_stack, wait_until, pieces, make_zip):
 @pytest.fixture(scope="module")
 def run_path(running_stack, wait_until, material):
     """The page of a short run that is over; in the end the model that came with the program is in use again."""
-    options = {"recipe": "quick", "options": {"steps": FEW_STEPS}}
+    options = {"recipe": "quick", "options": {"steps": FEW_STEPS, **LITTLE_WORK}}
     with running_stack.client() as client:
         shipped = client.get("/api/v1/models").json()["active"]
         address = client.post("/api/v1/training-runs", json=options).raise_for_status().json()["links"]["self"]

@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import redis
 
+from conftest import free_port, redis_program
 from core.errors import QueueError
 from core.jobs import Hint
-from core.queue import MaterialHint, Queue, RecordedHints, TrainHint, send_all
+from core.queue import QUEUES, MaterialHint, Queue, RecordedHints, TrainHint, send_all
 from core.settings import SOURCE_ROOT
 
 
@@ -32,20 +34,50 @@ def test_each_hint_goes_to_the_queue_that_its_worker_listens_to(broker, redis_ur
     assert lengths == {"ingest": 2, "colorize": 1, "express": 2, "maintenance": 0, "train": 1}
 
 
+@contextmanager
+def recording_worker(redis_url, *options):
+    """A worker that notes what it was asked for, while the block runs."""
+    command = ["-A", "recording_worker:app", "worker", "-Q", "express,maintenance,colorize", *options]
+    environment = {**os.environ, "GRAY2HUE_BROKER_URL": redis_url, "PYTHONPATH": f"{SOURCE_ROOT / 'tests'}"}
+    worker = subprocess.Popen([sys.executable, "-m", "celery", *command], cwd=SOURCE_ROOT, env=environment)
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def notes(broker):
+    return [note.decode() for note in broker.lrange("notes", 0, -1)]
+
+
+def test_no_message_needs_a_binding_that_redis_could_lose(broker, redis_url):
+    queue = Queue(redis_url, 60)
+    queue.send(Hint("a", 0, False))
+    broker.flushall()
+    queue.send(Hint("a", 1, False))
+    assert broker.llen("colorize") == 1
+    assert set(map(bytes.decode, broker.keys())) <= set(QUEUES)
+
+
+def test_a_worker_that_runs_gets_what_is_sent_after_redis_lost_everything(broker, redis_url, wait_until):
+    queue = Queue(redis_url, 60)
+    with recording_worker(redis_url, "--pool", "solo"):
+        queue.send(Hint("a", 0, False))
+        wait_until(lambda: notes(broker) == ["colorize a 0"], 60, "the first task")
+        broker.flushall()
+        queue.send(Hint("a", 1, False))
+        wait_until(lambda: notes(broker) == ["colorize a 1"], 30, "the second task")
+
+
 def test_what_somebody_waits_for_is_taken_before_what_was_sent_earlier(broker, redis_url, wait_until):
     queue = Queue(redis_url, 60)
     for number in range(3):
         queue.send(Hint("archive", number, False))
     queue.send(Hint("picture", None, True))
-    command = ["-A", "recording_worker:app", "worker", "--pool", "solo", "-Q", "express,maintenance,colorize"]
-    environment = {**os.environ, "GRAY2HUE_BROKER_URL": redis_url, "PYTHONPATH": f"{SOURCE_ROOT / 'tests'}"}
-    worker = subprocess.Popen([sys.executable, "-m", "celery", *command], cwd=SOURCE_ROOT, env=environment)
-    try:
+    with recording_worker(redis_url, "--pool", "solo"):
         wait_until(lambda: broker.llen("notes") == 4, 60, "four tasks")
-    finally:
-        worker.kill()
-        worker.wait()
-    assert [note.decode() for note in broker.lrange("notes", 0, -1)] == [
+    assert notes(broker) == [
         "ingest picture",
         *(f"colorize archive {number}" for number in range(3)),
     ]
@@ -67,3 +99,58 @@ def test_hints_are_sent_in_their_order():
     hints = [Hint("a", number, False) for number in range(3)]
     send_all(sender, hints)
     assert sender.sent == hints
+
+
+class OwnRedis:
+    """A Redis that a test may kill and start again; it keeps nothing."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis(port=self.port)
+        self._command = [redis_program(), "--port", str(self.port), "--save", "", "--dir", str(folder)]
+        self._process = None
+
+    def start(self, wait_until):
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers, 20, "Redis")
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def _answers(self):
+        try:
+            return self.client.ping()
+        except redis.ConnectionError:
+            return False
+
+
+@pytest.fixture
+def own_redis(tmp_path, wait_until):
+    server = OwnRedis(tmp_path)
+    server.start(wait_until)
+    yield server
+    server.kill()
+    server.client.close()
+
+
+def test_a_worker_outlives_its_redis_with_a_message_in_hand(own_redis, tmp_path, monkeypatch, wait_until):
+    """With one message in hand and room for another, kombu 5.7 by itself ends the worker."""
+    hold, log = tmp_path / "hold", tmp_path / "worker.log"
+    monkeypatch.setenv("RECORDING_HOLD", str(hold))
+    queue, redis_client = Queue(own_redis.url, 60), own_redis.client
+    with recording_worker(own_redis.url, "-c", "2", "--loglevel", "INFO", "--logfile", log) as worker:
+        for number in range(3):
+            hold.touch()
+            queue.send(Hint("held", number, False))
+            wait_until(lambda: notes(redis_client) == [f"colorize held {number}"], 60, "a task in hand")  # noqa: B023
+            own_redis.kill()
+            own_redis.start(wait_until)
+            hold.unlink()
+            wait_until(lambda: log.read_text().count("Connected to") == number + 2, 30, "a connection")  # noqa: B023
+            assert worker.poll() is None
+            queue.send(Hint("next", number, False))
+            wait_until(lambda: notes(redis_client) == [f"colorize next {number}"], 30, "the next task")  # noqa: B023
+            redis_client.delete("notes")
+    assert "Unrecoverable" not in log.read_text()

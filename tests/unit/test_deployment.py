@@ -320,7 +320,7 @@ def test_what_is_copied_into_images_is_there_and_let_through_and_secrets_are_not
 def test_the_page_for_admins_lists_every_setting_with_its_default():
     rows = dict(re.findall(r"^\| `GRAY2HUE_(\w+)` \| ([^|]+) \|", source("docs/operations.md"), re.MULTILINE))
     assert {name.lower() for name in rows} == set(Settings.model_fields)
-    units = {"GiB": 2**30, "TiB": 2**40}
+    units = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
     for name, field in Settings.model_fields.items():
         number, _, unit = rows[name.upper()].strip().partition(" ")
         if isinstance(field.default, bool):

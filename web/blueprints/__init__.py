@@ -3,6 +3,7 @@
 from web.blueprints import (
     accounts,
     approvals,
+    events,
     health,
     jobs,
     keys,
@@ -19,6 +20,7 @@ from web.blueprints import (
 ALL_BLUEPRINTS = (
     accounts.blueprint,
     approvals.blueprint,
+    events.blueprint,
     health.blueprint,
     jobs.blueprint,
     keys.blueprint,

@@ -8,6 +8,7 @@ from core import jobs, training_material
 from core.errors import StateError
 from core.records import Photo, PhotoState, TrainingPhoto, User, new_id
 from web.auth import current_user
+from web.offers import get_kept_job
 from web.serializers import photo_json
 from web.services import services
 from web.uploads import delete_objects, discard
@@ -18,6 +19,8 @@ blueprint = Blueprint("approvals", __name__, url_prefix="/api/v1/jobs/<id:job_id
 @blueprint.put("")
 def approve(job_id: str, photo_id: str) -> ResponseReturnValue:
     """Approve a result; of the job's owner or an admin. Doing it again changes nothing."""
+    with services().database.read() as records:
+        get_kept_job(records, job_id)
     photo, is_approved = find(job_id, photo_id)
     if photo.state != PhotoState.DONE:
         raise StateError("not_done", f"{photo.path} has no result to approve: it is {photo.state}.")

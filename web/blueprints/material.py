@@ -14,7 +14,15 @@ from web.auth import current_admin
 from web.responses import tagged_json
 from web.serializers_training import material_json, materials_json
 from web.services import services
-from web.uploads import FILE_NAME, IncomingFile, IncomingFolder, delete_objects, receive_files, storing
+from web.uploads import (
+    FILE_NAME,
+    IncomingFile,
+    IncomingFolder,
+    check_room,
+    delete_objects,
+    receive_files,
+    storing,
+)
 
 blueprint = Blueprint("material", __name__, url_prefix="/api/v1/training-material")
 
@@ -46,6 +54,7 @@ def create() -> ResponseReturnValue:
     settings, owner = services().settings, current_admin()
     if unknown := [name for name in request.args if name != FILE_NAME]:
         raise OptionsError("bad_parameter", f"There is no parameter {unknown[0]!r} here, only: {FILE_NAME}.")
+    check_room(services().storage, request.content_length, settings.storage_reserve_bytes)
     with IncomingFolder(settings.incoming_dir / new_id()) as folder:
         files = receive_files(request, folder, settings, lambda _name, _text: None)
         uploads = add_uploads(files, owner.id)

@@ -8,7 +8,7 @@ from core.training.config import RECIPES
 from web.auth import current_admin, current_user
 from web.blueprints.training import DEFAULT_RECIPE
 from web.parameters import id_parameter
-from web.serializers import job_json, jobs_json
+from web.serializers import jobs_json, show_job
 from web.services import services
 
 RECENT_JOBS = 5
@@ -42,7 +42,7 @@ def job(job_id: str) -> ResponseReturnValue:
     """One job."""
     with services().database.read() as records:
         found = jobs.get_job(records, job_id, current_user())
-        shown = job_json(found, jobs.measure_progress(records, found))
+        shown = show_job(records, found)
     return render_template("job.html", job=shown)
 
 

@@ -22,7 +22,7 @@ def index(job_id: str) -> ResponseReturnValue:
     with services().database.read() as records:
         job = jobs.get_job(records, job_id, current_user())
         listed = jobs.list_photos(records, job.id, after=after, limit=limit + 1, states=states, warned=warned == "true")
-        shown, more = photos_json(records, listed[:limit]), None
+        shown, more = photos_json(records, job, listed[:limit]), None
     if len(listed) > limit:
         query = {"limit": limit, "state": request.args.getlist("state"), "after": shown[-1]["position"]}
         query |= {"warned": warned} if warned == "true" else {}
@@ -34,6 +34,6 @@ def index(job_id: str) -> ResponseReturnValue:
 def show(job_id: str, photo_id: str) -> ResponseReturnValue:
     """One photo."""
     with services().database.read() as records:
-        photo = jobs.get_photo(records, jobs.get_job(records, job_id, current_user()), photo_id)
-        (shown,) = photos_json(records, [photo])
+        job = jobs.get_job(records, job_id, current_user())
+        (shown,) = photos_json(records, job, [jobs.get_photo(records, job, photo_id)])
     return tagged_json(shown)

@@ -14,7 +14,7 @@ from core.errors import NotFoundError
 from core.options import JobOptions
 from core.records import Photo, PhotoState
 from core.storage import Storage
-from web.auth import current_user
+from web.offers import get_kept_job
 from web.parameters import choice_parameter
 from web.responses import KEPT, REVALIDATED, content_disposition, stored_object
 from web.services import services
@@ -55,7 +55,7 @@ def preview(job_id: str, photo_id: str) -> ResponseReturnValue:
 def archive(job_id: str) -> ResponseReturnValue:
     """All results so far under their originals' paths, with manifests; streamed, whatever its size."""
     with services().database.read() as records:
-        job = jobs.get_job(records, job_id, current_user())
+        job = get_kept_job(records, job_id)
     collection = ResultCollection(services().database, services().storage, job.id, job.options)
     response = Response(stream_zip(collection.entries(), collection.manifest), content_type="application/zip")
     response.headers["Content-Disposition"] = content_disposition(f"{_stem(job.name)}-colorized.zip")
@@ -108,7 +108,7 @@ class ResultCollection:
 
 def _photo(job_id: str, photo_id: str) -> Photo:
     with services().database.read() as records:
-        return jobs.get_photo(records, jobs.get_job(records, job_id, current_user()), photo_id)
+        return jobs.get_photo(records, get_kept_job(records, job_id), photo_id)
 
 
 def _done(photo: Photo) -> Photo:

@@ -1,5 +1,7 @@
 """The body of an upload, read once, in pieces."""
 
+from collections.abc import Callable
+
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
@@ -12,9 +14,11 @@ class Body:
     Args:
         request: whose body nothing has read from yet.
         max_bytes: how long the body may be; counted, since a chunked one announces nothing.
+        on_progress: called with every piece; what it raises ends the reading.
     """
 
-    def __init__(self, request: Request, max_bytes: int) -> None:
+    def __init__(self, request: Request, max_bytes: int, on_progress: Callable[[], None]) -> None:
+        self._on_progress = on_progress
         self._announced_bytes = request.content_length
         self._max_bytes = max_bytes
         if self._announced_bytes is not None and self._announced_bytes > max_bytes:
@@ -37,6 +41,7 @@ class Body:
         except (ClientDisconnected, OSError, ValueError) as error:
             raise self._incomplete() from error
         self.read_bytes += len(piece)
+        self._on_progress()
         if not piece and self.read_bytes < (self._announced_bytes or 0):
             raise self._incomplete()
         return piece

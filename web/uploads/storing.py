@@ -18,7 +18,11 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def storing(
-    storage: Storage, keys: Sequence[str], files: Sequence[IncomingFile], is_committed: Callable[[], bool]
+    storage: Storage,
+    keys: Sequence[str],
+    files: Sequence[IncomingFile],
+    is_committed: Callable[[], bool],
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hand the files to the storage, then run the block, which commits the record of them.
 
@@ -28,12 +32,13 @@ def storing(
     Args:
         keys: one for each file.
         is_committed: asked after a failure.
+        on_progress: called with every file that is stored.
     """
     try:
         # Several at a time: each waits for the disk, and a dropped folder has thousands of them.
         with ThreadPoolExecutor(STORING_THREADS) as pool:
             for _ in pool.map(storage.put_file, keys, (file.path for file in files)):
-                pass
+                on_progress()
         yield
     except Exception:
         discard(storage, keys, is_committed)

@@ -5,19 +5,22 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from core import jobs
+from core.boundaries import Boundary
 from core.colorizer import Colorizer
 from core.engine import Engine, Processed, Skipped
-from core.errors import Gray2HueError, NotFoundError, TransientError
+from core.errors import Gray2HueError, NotFoundError, StorageFullError, TransientError
 from core.imaging.preview import jpegs
-from core.jobs import ClaimedPhoto, PhotoResult
+from core.jobs import ClaimedPhoto, Hint, PhotoResult, Work
 from core.queue import send_all
 from worker.handlers.context import Context, heartbeat
 from worker.handlers.wording import named
@@ -53,29 +56,59 @@ class Failure:
 
 
 def colorize_chunk(context: Context, workshop: Workshop, job_id: str, number: int) -> None:
-    """Colorize what waits of a chunk, then send the hints of the job's next ones."""
-    with context.database.write() as session:
-        claims = jobs.claim_chunk(session, job_id, number, context.owner, context.job_limits)
-    hand = Hand(context, claims)
+    """Colorize what waits of the chunk whose turn it is, then send the hints of its job's next ones.
+
+    A chunk that a message names, and of which nothing waits, is closed, should the worker before have died at it.
+    """
+    work = take(context, job_id, number)
+    if work is not None:
+        job_id, number = work.job_id, work.number
+        work_on(context, workshop, work)
+
+    def finish(session: Session) -> list[Hint]:
+        return jobs.finish_chunk(session, job_id, number, context.job_limits)
+
+    with suppress(NotFoundError):
+        send_all(context.hints, context.database.patiently(finish))
+
+
+def take(context: Context, job_id: str, number: int) -> Work | None:
+    """Claim the chunk whose turn it is."""
+
+    def claim(session: Session) -> Work | None:
+        # A claim stands although its answer got lost; nobody else will look after what it took.
+        jobs.release_held(session, context.owner)
+        return jobs.claim_next(session, job_id, number, context.owner, context.job_limits)
+
+    work = context.database.patiently(claim)
+    for claimed in work.claims if work is not None else ():
+        context.boundaries.reach(Boundary.CLAIMED, claimed.id)
+    return work
+
+
+def work_on(context: Context, workshop: Workshop, work: Work) -> None:
+    """Bring the photos of a chunk to their outcomes, or let go of them unharmed."""
+    hand = Hand(context, work)
     with heartbeat(context.heartbeat_s, hand.renew):
         try:
-            for claim, outcome in outcomes(context, workshop, hand, job_id):
+            for claim, outcome in outcomes(context, workshop, hand):
                 commit(context, claim, outcome)
                 hand.done(claim)
-        except (TransientError, OperationalError):
+        except StorageFullError as error:
+            log.warning("job %s is paused: %s", work.job_id, error.message)
+            hand.pause_for_room(error)
+        except (TransientError, SQLAlchemyError):
             hand.release()
             raise
-    with context.database.write() as session:
-        hints = jobs.finish_chunk(session, job_id, number, context.job_limits)
-    send_all(context.hints, hints)
 
 
 class Hand:
     """The photos of a chunk that the worker still holds; looked after by two threads."""
 
-    def __init__(self, context: Context, claims: Sequence[ClaimedPhoto]) -> None:
+    def __init__(self, context: Context, work: Work) -> None:
         self._context = context
-        self._held = list(claims)
+        self._job_id = work.job_id
+        self._held = list(work.claims)
         self._lock = threading.Lock()
 
     @property
@@ -97,34 +130,43 @@ class Hand:
 
     def release(self) -> None:
         """Put the rest back unharmed."""
-        with self._context.database.write() as session:
+        self._context.database.patiently(lambda session: jobs.release_photos(session, self.held))
+
+    def pause_for_room(self, error: StorageFullError) -> None:
+        """Pause the job until there is room again, and put the rest back unharmed."""
+
+        def pause(session: Session) -> None:
+            jobs.pause_for_room(session, self._job_id, error.message)
             jobs.release_photos(session, self.held)
 
-    def lay_down_if_stopping(self, job_id: str, begun: set[ClaimedPhoto]) -> bool:
-        """Whether the job was canceled; then what was not begun is marked so."""
-        with self._context.database.read() as session:
-            stopping = jobs.is_stopping(session, job_id)
+        self._context.database.patiently(pause)
+
+    def lay_down_if_stopping(self, begun: set[ClaimedPhoto]) -> bool:
+        """Whether the job was paused or canceled; then what was not begun waits for its return, or is canceled."""
+        database = self._context.database
+        stopping = database.look_patiently(lambda session: jobs.is_stopping(session, self._job_id))
         if stopping:
             waiting = [claim for claim in self.held if claim not in begun]
-            with self._context.database.write() as session:
-                jobs.abandon_photos(session, waiting)
+            database.patiently(lambda session: jobs.release_photos(session, waiting))
         return stopping
 
 
 Outcome = PhotoResult | Skipped | Failure
 
 
-def outcomes(context: Context, workshop: Workshop, hand: Hand, job_id: str) -> Iterator[tuple[ClaimedPhoto, Outcome]]:
+def outcomes(context: Context, workshop: Workshop, hand: Hand) -> Iterator[tuple[ClaimedPhoto, Outcome]]:
     """What became of the photos in hand, each as soon as it is known; as many at work as the workshop has threads.
 
     Raises:
         TransientError: the storage is away, and nothing was decided about some photo; what was begun is given first.
+        StorageFullError: likewise, for want of room.
     """
-    waiting, trouble = hand.held, None
+    waiting = hand.held
+    trouble: TransientError | None = None
     working: dict[Future[Outcome], ClaimedPhoto] = {}
     with ThreadPoolExecutor(workshop.threads, thread_name_prefix="photo") as pool:
         while waiting or working:
-            if waiting and hand.lay_down_if_stopping(job_id, set(working.values())):
+            if waiting and hand.lay_down_if_stopping(set(working.values())):
                 waiting = []
             while waiting and len(working) < workshop.threads:
                 claim = waiting.pop(0)
@@ -134,7 +176,8 @@ def outcomes(context: Context, workshop: Workshop, hand: Hand, job_id: str) -> I
                 try:
                     outcome = future.result()
                 except TransientError as error:
-                    waiting, trouble = [], error
+                    waiting = []
+                    trouble = trouble if isinstance(trouble, StorageFullError) else error
                     continue
                 yield claim, outcome
     if trouble is not None:
@@ -142,15 +185,21 @@ def outcomes(context: Context, workshop: Workshop, hand: Hand, job_id: str) -> I
 
 
 def commit(context: Context, claim: ClaimedPhoto, outcome: Outcome) -> None:
-    """Write an outcome where the claim still stands; otherwise its result goes."""
-    with context.database.write() as session:
+    """Write an outcome where the claim still stands; otherwise its result goes.
+
+    This waits for a database that is away: what was made need not be made again.
+    """
+
+    def end(session: Session) -> bool:
         if isinstance(outcome, PhotoResult):
-            accepted = jobs.finish_photo(session, claim, outcome)
-        elif isinstance(outcome, Failure):
-            accepted = jobs.fail_photo(session, claim, outcome.code, named(claim.path, outcome.message))
-        else:
-            accepted = jobs.skip_photo(session, claim, outcome.code, named(claim.path, outcome.reason))
-    if not accepted and isinstance(outcome, PhotoResult):
+            return jobs.finish_photo(session, claim, outcome)
+        if isinstance(outcome, Failure):
+            return jobs.fail_photo(session, claim, outcome.code, named(claim.path, outcome.message))
+        return jobs.skip_photo(session, claim, outcome.code, named(claim.path, outcome.reason))
+
+    if context.database.patiently(end):
+        context.boundaries.reach(Boundary.OUTCOME_COMMITTED, claim.id)
+    elif isinstance(outcome, PhotoResult):
         for key in (outcome.result_key, *preview_keys(outcome.result_key)):
             context.storage.delete(key)
 
@@ -181,7 +230,7 @@ def make_result(context: Context, workshop: Workshop, claim: ClaimedPhoto) -> Ph
         tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as spool,
     ):
         target = cast(BinaryIO, spool)
-        processed = workshop.engine.process(colorizer, source, target, claim.options, claim.colorized_at)
+        processed = workshop.engine.process(colorizer, source, target, claim.options, claim.colorized_at, claim.id)
         if isinstance(processed, Skipped):
             return processed
         key = f"jobs/{claim.job_id}/results/{claim.id}-{claim.epoch}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.archives import ArchiveLimits
+from core.boundaries import Boundaries
 from core.database import Database
 from core.imaging.codec import ImageLimits
 from core.jobs import JobLimits
@@ -16,6 +17,8 @@ from core.runtimes.choice import Device, RuntimeKind
 from core.storage import Storage
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ class PreviewSizes:
 
 @dataclass(frozen=True)
 class Context:
-    """Connections and limits of one worker process. `owner` names it in leases."""
+    """Connections and limits of one worker process. `owner` names it in leases.
+
+    Uploads come in in `incoming_dir`, a folder for each; there is none on a machine that has no web server.
+    """
 
     database: Database
     storage: Storage
@@ -48,6 +54,10 @@ class Context:
     intake_limits: IntakeLimits
     preview_sizes: PreviewSizes
     heartbeat_s: float
+    boundaries: Boundaries
+    sweep_interval_s: float
+    storage_reserve_bytes: int
+    incoming_dir: Path
 
 
 @dataclass(frozen=True)
@@ -81,17 +91,22 @@ class TrainingSetup:
 def heartbeat(interval_s: float, beat: Callable[[], None]) -> Iterator[None]:
     """Call `beat` every interval from a thread of its own until the block ends.
 
-    A beat that fails is logged and tried again: if the database stays away, the lease runs out, and that is noticed by
-    its epoch.
+    A beat that fails is tried again soon, so that a database that comes back finds the lease renewed before anybody
+    takes it for a dead one's: if it stays away, the lease runs out, and that is noticed by its epoch.
     """
     over = threading.Event()
 
     def run() -> None:
-        while not over.wait(interval_s):
+        pause_s = interval_s
+        while not over.wait(pause_s):
             try:
                 beat()
-            except Exception:
-                log.exception("a lease could not be renewed")
+            except Exception as error:
+                if pause_s == interval_s:
+                    log.warning("a lease could not be renewed: %s", error)
+                pause_s = min(RETRY_S, interval_s / 2)
+            else:
+                pause_s = interval_s
 
     thread = threading.Thread(target=run, name="heartbeat", daemon=True)
     thread.start()

@@ -7,17 +7,28 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from core import jobs
 from core.archives import ArchiveLimits, archive_kind, is_system_file, path_key, taken_keys, unique_result_path, walk
 from core.archives.members import clean_path, display_path
-from core.errors import ArchiveError, Gray2HueError, ImageError, InputError, MemberError, TransientError
+from core.boundaries import Boundary
+from core.errors import (
+    ArchiveError,
+    Gray2HueError,
+    ImageError,
+    InputError,
+    MemberError,
+    StorageError,
+    StorageFullError,
+    TransientError,
+)
 from core.imaging.codec import IMAGE_SUFFIXES, WANTED, Probe, probe, result_format
 from core.imaging.scan import SUFFIXES, Format
-from core.jobs import IngestClaim, NewPhoto
+from core.jobs import Hint, IngestClaim, NewPhoto
 from core.queue import send_all
-from core.records import PhotoState, new_id
+from core.records import Job, Photo, PhotoState, new_id
 from core.storage import Stored
 from worker.handlers.context import Context, heartbeat
 from worker.handlers.wording import named
@@ -40,8 +51,7 @@ class VoidClaimError(Exception):
 
 def ingest(context: Context, job_id: str) -> None:
     """Unpack a job's uploads. Starts where an earlier worker fell; does nothing where another one is at it."""
-    with context.database.write() as session:
-        claim = jobs.claim_ingest(session, job_id, context.owner, context.job_limits)
+    claim = take(context, job_id)
     if claim is None:
         return
     intake = Intake(context, claim)
@@ -50,9 +60,12 @@ def ingest(context: Context, job_id: str) -> None:
             intake.run()
     except VoidClaimError:
         log.info("unpacking of job %s was laid down", job_id)
-        _release(context, claim)
-    except (TransientError, OperationalError):
-        _release(context, claim)
+        intake.release()
+    except StorageFullError as error:
+        log.warning("job %s is paused: %s", job_id, error.message)
+        intake.pause_for_room(error)
+    except (TransientError, SQLAlchemyError):
+        intake.release()
         raise
     except Exception:
         log.exception("unpacking of job %s failed unexpectedly", job_id)
@@ -60,9 +73,17 @@ def ingest(context: Context, job_id: str) -> None:
         raise
 
 
-def _release(context: Context, claim: IngestClaim) -> None:
-    with context.database.write() as session:
-        jobs.release_ingest(session, claim)
+def take(context: Context, job_id: str) -> IngestClaim | None:
+    """Claim a job's unpacking."""
+
+    def claim(session: Session) -> IngestClaim | None:
+        job = session.get(Job, job_id)
+        if job is not None and job.ingest_owner == context.owner:
+            # A claim stands although its answer got lost; nobody else will look after it.
+            jobs.release_ingest(session, IngestClaim(job.id, job.ingest_epoch, job.express, job.options, ()))
+        return jobs.claim_ingest(session, job_id, context.owner, context.job_limits)
+
+    return context.database.patiently(claim)
 
 
 class Intake:
@@ -74,17 +95,39 @@ class Intake:
         self._batch: list[NewPhoto] = []
         self._position = 0
         self._upload_name = ""
-        with context.database.read() as session:
-            self._resume_at = jobs.photos_added(session, claim.job_id)
-            self._taken = taken_keys(jobs.result_paths(session, claim.job_id))
+        self._database = context.database
+        self._resume_at = self._database.look_patiently(lambda session: jobs.photos_added(session, claim.job_id))
+        paths = self._database.look_patiently(lambda session: jobs.result_paths(session, claim.job_id))
+        self._taken = taken_keys(paths)
 
     def renew(self) -> None:
         """Prolong the lease."""
-        with self._context.database.write() as session:
+        with self._database.write() as session:
             jobs.renew_ingest(session, self._claim, self._context.job_limits)
+
+    def release(self) -> None:
+        """Let go of the unpacking unharmed."""
+        self._database.patiently(lambda session: jobs.release_ingest(session, self._claim))
+
+    def pause_for_room(self, error: StorageFullError) -> None:
+        """Pause the job until there is room again, and let go of the unpacking unharmed."""
+
+        def pause(session: Session) -> None:
+            jobs.pause_for_room(session, self._claim.job_id, error.message)
+            jobs.release_ingest(session, self._claim)
+
+        self._database.patiently(pause)
 
     def run(self) -> None:
         """Go through all uploads, record their files, and close the unpacking."""
+        try:
+            self._go_through()
+        except StorageError:
+            # What is stored already need not be stored again.
+            self._flush()
+            raise
+
+    def _go_through(self) -> None:
         for name, key, _size in self._claim.uploads:
             self._upload_name = name
             with self._context.storage.open(key) as stream:
@@ -111,8 +154,7 @@ class Intake:
             self._position = max(self._position, self._resume_at)
             self._batch.append(failed(self._position, self._upload_name, error))
             self._flush()
-            with self._context.database.write() as session:
-                jobs.finish_ingest(session, self._claim, keep_uploads=True)
+            self._database.patiently(lambda session: jobs.finish_ingest(session, self._claim, keep_uploads=True))
 
     def _take(self, candidate: Candidate) -> None:
         if self._position >= self._resume_at:
@@ -128,18 +170,30 @@ class Intake:
     def _flush(self) -> None:
         if not self._batch:
             return
-        with self._context.database.write() as session:
-            hints = jobs.add_photos(session, self._claim, self._batch, self._context.job_limits)
+        hints = self._database.patiently(self._add)
         if hints is None:
             raise VoidClaimError
+        self._context.boundaries.reach(Boundary.PHOTO_ROWS_COMMITTED, self._claim.job_id)
         self._batch = []
         send_all(self._context.hints, hints)
 
+    def _add(self, session: Session) -> list[Hint] | None:
+        """Record the batch, unless it is recorded and the answer got lost; then the sweeper sends the hints."""
+        if session.get(Photo, self._batch[0].id) is not None:
+            return []
+        return jobs.add_photos(session, self._claim, self._batch, self._context.job_limits)
+
     def _finish(self) -> None:
-        with self._context.database.write() as session:
-            finished = jobs.finish_ingest(session, self._claim)
-        if finished:
+        def finish(session: Session) -> bool:
+            return jobs.finish_ingest(session, self._claim) or self._is_finished(session)
+
+        if self._database.patiently(finish):
             self._delete_uploads()
+
+    def _is_finished(self, session: Session) -> bool:
+        """Whether this very claim was finished already, and the answer got lost."""
+        job = session.get_one(Job, self._claim.job_id)
+        return job.ingest_epoch == self._claim.epoch and not any(upload.key for upload in job.uploads)
 
     def _delete_uploads(self) -> None:
         for _name, key, _size in self._claim.uploads:
@@ -151,8 +205,7 @@ class Intake:
         if max(self._position, self._resume_at) > 0 or len(self._claim.uploads) > 1:
             return False
         message = named(self._claim.uploads[0][0], error.message)
-        with self._context.database.write() as session:
-            jobs.fail_ingest(session, self._claim, error.code, message)
+        self._database.patiently(lambda session: jobs.fail_ingest(session, self._claim, error.code, message))
         return True
 
     def _examine(self, position: int, candidate: Candidate) -> NewPhoto:

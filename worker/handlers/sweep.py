@@ -1,29 +1,144 @@
 """One round of the sweeper."""
 
+import io
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
 from core import jobs, training_material, training_runs
+from core.database import is_away
+from core.errors import TransientError
+from core.fixity import orphans
+from core.leases import take_lease
 from core.queue import AnyHint, send_all
 from core.records import utc_now
+from core.storage import delete_all
 from worker.handlers.context import Context
+
+log = logging.getLogger(__name__)
+
+LEASE = "sweep"
+LEASE_ROUNDS = 3.0
+NEXT_ROUND = 0.8
+"""Of the interval between two rounds: so much later the next may begin, on whichever worker."""
+
+PROBE_BYTES = 1 << 20
+UNFINISHED_S = 24 * 3600.0
+"""What is being stored is written to all the time; what nobody wrote to for so long, nobody will."""
+
+PURGE_S = 2.0
+"""A round deletes for so long; the worker that sweeps has photographs to see to."""
 
 
 def sweep(context: Context) -> None:
-    """Take back what dead workers held, close what is done, start what is due, send the hints that may be lost.
+    """Do a round, unless another worker does, or did just now. Each part fails by itself."""
+    began = time.monotonic()
+    if not hold_lease(context, LEASE_ROUNDS * context.sweep_interval_s):
+        return
+    for part in PARTS:
+        try:
+            part(context)
+        except Exception as error:
+            # The next round comes soon.
+            if isinstance(error, TransientError) or (isinstance(error, DBAPIError) and is_away(error)):
+                log.warning("%s in this round of the sweeper: %s", part.__name__, error)
+            else:
+                log.exception("%s failed in this round of the sweeper", part.__name__)
+    hold_lease(context, NEXT_ROUND * context.sweep_interval_s - (time.monotonic() - began))
 
-    Training comes in a transaction of its own: what goes wrong with it concerns no job.
-    """
+
+def hold_lease(context: Context, duration_s: float) -> bool:
+    """Take the right to sweep, or change for how long one has it."""
+    with context.database.write() as session:
+        return take_lease(session, LEASE, context.owner, duration_s)
+
+
+def sweep_jobs(context: Context) -> None:
+    """Take back what dead workers held, close what is done, send the hints that may be lost."""
+    with context.database.write() as session:
+        swept = jobs.sweep(session, context.job_limits)
+    send_all(context.hints, swept.hints)
+    for job_id in swept.dropped_job_ids:
+        shutil.rmtree(context.incoming_dir / job_id, ignore_errors=True)
+        delete_all(context.storage, folder_of(job_id))
+
+
+def sweep_training(context: Context) -> None:
+    """The same for training, and start the run that is due."""
     limits = context.job_limits
     with context.database.write() as session:
-        hints: list[AnyHint] = [*jobs.sweep(session, limits)]
-    send_all(context.hints, hints)
-    with context.database.write() as session:
         # Rows are locked in the order in which all others lock them: the schedule, runs, uploads.
-        hints = [*training_runs.start_due(session, utc_now())]
+        hints: list[AnyHint] = [*training_runs.start_due(session, utc_now())]
         hints += training_runs.sweep_runs(session, resend_after_s=limits.resend_after_s, max_deaths=limits.max_deaths)
         hints += training_material.sweep_uploads(
             session, resend_after_s=limits.resend_after_s, max_deaths=limits.max_deaths
         )
     send_all(context.hints, hints)
-    clear_away(context)
+
+
+def go_on_with_room(context: Context) -> None:
+    """Let the jobs go on that were paused for want of room, once there is some."""
+    with context.database.read() as session:
+        if not jobs.jobs_paused_for_room(session):
+            return
+    if not has_room(context):
+        return
+    with context.database.write() as session:
+        hints = jobs.resume_paused_for_room(session, context.job_limits)
+    send_all(context.hints, hints)
+
+
+def has_room(context: Context) -> bool:
+    """Whether the storage has its reserve free, and takes something."""
+    free_bytes = context.storage.free_bytes()
+    if free_bytes is not None and free_bytes < context.storage_reserve_bytes:
+        return False
+    key = f"probes/{secrets.token_hex(8)}"
+    try:
+        context.storage.put(key, io.BytesIO(bytes(PROBE_BYTES)))
+    except TransientError:
+        return False
+    finally:
+        context.storage.delete(key)
+    return True
+
+
+def retire(context: Context) -> None:
+    """Let jobs expire whose time is over, and delete what is stored of those that have, until nothing is left of it."""
+    with context.database.write() as session:
+        jobs.expire_due(session)
+    with context.database.read() as session:
+        job_ids = jobs.purgeable(session)
+    deadline = time.monotonic() + PURGE_S
+    for job_id in job_ids:
+        if not delete_all(context.storage, folder_of(job_id), deadline - time.monotonic()):
+            return
+        with context.database.write() as session:
+            jobs.note_purged(session, job_id)
+
+
+def tidy(context: Context) -> None:
+    """Delete what workers left that died between storing and committing, of jobs that are over."""
+    context.storage.forget_unfinished(UNFINISHED_S)
+    with context.database.read() as session:
+        job_ids = jobs.untidy(session)
+    deadline = time.monotonic() + PURGE_S
+    for job_id in job_ids:
+        if time.monotonic() > deadline:
+            return
+        for key in orphans(context.database, context.storage, job_id):
+            context.storage.delete(key)
+        with context.database.write() as session:
+            jobs.note_tidied(session, job_id)
+
+
+def folder_of(job_id: str) -> str:
+    """What the keys of all that is stored of a job begin with."""
+    return f"jobs/{job_id}/"
 
 
 def clear_away(context: Context) -> None:
@@ -36,3 +151,6 @@ def clear_away(context: Context) -> None:
         context.storage.delete(key)
     with context.database.write() as session:
         training_material.forget_keys(session, keys)
+
+
+PARTS: tuple[Callable[[Context], None], ...] = (sweep_jobs, sweep_training, go_on_with_room, retire, tidy, clear_away)

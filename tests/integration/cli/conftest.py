@@ -19,15 +19,28 @@ def signals():
 
 
 @pytest.fixture
-def supervisor(tmp_path):
-    """A supervisor, and in `said` what it told."""
-    said = []
+def make_supervisor(tmp_path):
+    """Supervisors, with what they told in `said`."""
     watchdog = Watchdog(SOURCE_ROOT)
-    supervisor = Supervisor(watchdog, tmp_path / "pids.json", said.append)
-    supervisor.said = said
-    yield supervisor
-    supervisor.kill()
+    made = []
+
+    def make(**arguments):
+        said = []
+        supervisor = Supervisor(watchdog, tmp_path / "pids.json", said.append, **arguments)
+        supervisor.said = said
+        made.append(supervisor)
+        return supervisor
+
+    yield make
+    for supervisor in made:
+        supervisor.kill()
     watchdog.close()
+
+
+@pytest.fixture
+def supervisor(make_supervisor):
+    """A supervisor, and in `said` what it told."""
+    return make_supervisor()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The whole embedded stack through the command line, on a data folder whose path is long and odd."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,11 +18,13 @@ ODD_NAME = "a folder with a long name, 50% of it in Кириллица " * 2
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory, wait_until):
+def stack(tmp_path_factory, wait_until, runtimes_dir):
+    """A stack of its own. The model that the tests have converted already, if they have, is read from there too."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     odd = RunningStack(tmp_path_factory.mktemp("stack") / ODD_NAME / ("x" * 100), port, wait_until)
+    shutil.copytree(runtimes_dir, odd.data_dir / "runtimes")
     odd.start()
     yield odd
     odd.stop()

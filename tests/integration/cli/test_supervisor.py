@@ -11,9 +11,15 @@ import time
 import pytest
 
 from cli import groups
+from cli.backoff import Backoff
 from cli.signals import Signals
+from cli.stack import free_leases
+from core import lease_owners
+from core.database import Database
 from core.errors import SetupError
-from core.settings import SOURCE_ROOT
+from core.leases import take_lease
+from core.migrate import migrate
+from core.settings import SOURCE_ROOT, Settings
 
 WAITS = "import signal; signal.pause()"
 STUBBORN = (
@@ -154,3 +160,38 @@ def test_a_supervisor_that_is_killed_leaves_no_process(tmp_path, wait_until):
     killed.kill()
     killed.wait()
     wait_until(lambda: not any(groups.group_alive(group) for group in led), 20, "the end of every process")
+
+
+def test_a_part_that_died_is_told_of_once_nothing_of_it_is_left(make_supervisor, make_process, wait_until):
+    told = []
+    supervisor = make_supervisor(on_death=lambda name, pid: told.append((name, pid, groups.group_alive(pid))))
+    process = make_process(WITH_CHILD)
+    supervisor.start(process)
+    group = process.group
+    wait_until(process.last_log_lines, 10, "the part's own child")
+    os.kill(group, signal.SIGKILL)
+    wait_until(lambda: not process.running, 10, "the part's death")
+    supervisor.tick()
+    assert told == [("worker", group, False)]
+
+
+def test_a_part_is_waited_with_as_long_as_is_wished(make_supervisor, make_process, wait_until):
+    supervisor = make_supervisor(new_backoff=lambda: Backoff(0.0, 0.0))
+    supervisor.ready = True
+    supervisor.start(make_process("pass"))
+    wait_until(lambda: supervisor.tick() is not None and len(supervisor.said) > 6, 30, "seven deaths")
+    assert "starts again in 0 s" in supervisor.said[6]
+
+
+def test_what_the_children_of_a_dead_part_held_is_free_at_once(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    migrate(settings)
+    database = Database(settings.database_url)
+    with database.write() as session:
+        assert take_lease(session, "mine", f"{lease_owners.children_of(77)}78:token", 600)
+        assert take_lease(session, "others", f"{lease_owners.children_of(7)}78:token", 600)
+    free_leases(settings.database_url, 77)
+    with database.write() as session:
+        assert take_lease(session, "mine", "another", 1)
+        assert not take_lease(session, "others", "another", 1)
+    database.dispose()

@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.training.config import TrainingConfig
 from core.training.sources import find_photos
 
-TINY = ("steps=16", "size_px=32", "batch_size=2", "sample_count=1", "critic_warmup_steps=1", "device=cpu")
+TINY = ("steps=10", "size_px=32", "batch_size=2", "sample_count=1", "critic_warmup_steps=1", "device=cpu")
 
 
 @pytest.fixture
@@ -51,17 +51,17 @@ def test_stopped_with_ctrl_c_it_goes_on_and_leaves_a_model(color_photographs, tm
     done = max(point["step"] for point in points_in(out / "curves.jsonl"))
     again = subprocess.run(typed, env=environment(tmp_path), capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert [point["step"] for point in points_in(out / "curves.jsonl")] == list(range(17))
-    assert done < 16
+    assert [point["step"] for point in points_in(out / "curves.jsonl")] == list(range(11))
+    assert done < 10
     metadata = read_metadata(out / "model")
     assert metadata.version in again.stdout
     assert metadata.parent == "v0"
     assert f"# res18-unet, {metadata.version}" in (out / "model" / "README.md").read_text()
     assert prepare_model(out / "model.zip").metadata == metadata
     assert not load_generator(out / "model").training
-    assert TrainingConfig.model_validate_json((out / "config.json").read_text()).steps_total == 16
+    assert TrainingConfig.model_validate_json((out / "config.json").read_text()).steps_total == 10
     names = {path.name for path in (out / "samples").iterdir()}
-    assert {"00-truth.jpg", "00-gray.jpg", "00-before.jpg", "00-after-0000016.jpg"} == names
+    assert {"00-truth.jpg", "00-gray.jpg", "00-before.jpg", "00-after-0000010.jpg"} == names
 
 
 def test_a_bad_option_and_an_unknown_parent_are_told_in_one_line(color_photographs, tmp_path):

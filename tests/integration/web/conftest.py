@@ -1,5 +1,6 @@
 """A web application on a real database and a real storage folder, with people, jobs and photos to look at."""
 
+import functools
 import io
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -167,6 +169,13 @@ class Site:
     def left_incoming(self) -> list[Path]:
         folder = self.settings.incoming_dir
         return list(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed with little effort here; how much the product makes is seen in the tests of accounts."""
+    cheap = functools.partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr("core.accounts.PasswordHasher", cheap)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from core.training_material import NewTrainingPhoto
 from web.blueprints.models import ChangeBody
 from web.blueprints.openapi import document
 from web.blueprints.training import CHANGEABLE, RunBody
+from web.priorities import PRIORITIES
 from web.uploads.wishes import PARAMETERS
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -119,9 +120,31 @@ def test_jobs_and_photos_in_every_state_fit_their_schemas(site, check):
     check("Photo", client.get(f"/api/v1/jobs/{running.id}/photos/{done.id}").json)
     wished = client.post("/api/v1/jobs?filename=a.jpg&network_edge_px=128&mark=true", data=b"jpeg")
     check("Job", wished.json)
+    for method, path in (("POST", "pause"), ("POST", "resume"), ("PUT", "priority")):
+        body = {"priority": "low"} if method == "PUT" else None
+        answer = client.open(f"/api/v1/jobs/{running.id}/{path}", method=method, json=body)
+        assert answer.status_code == 200
+        check("Job", answer.json)
     canceled = client.post(f"/api/v1/jobs/{running.id}/cancel")
     assert canceled.status_code == 202
     check("Job", canceled.json)
+
+
+def test_a_job_that_is_deleted_its_photos_and_its_log_fit_their_schemas(site, check):
+    ada = site.user("ada")
+    client = site.program(ada)
+    created = client.post("/api/v1/jobs?filename=a.jpg", data=b"jpeg", content_type="image/jpeg").json
+    check("EventPage", client.get(f"{created['links']['events']}?limit=1").json)
+    job = site.finished_job(ada)
+    photo = site.done_photo(job, 0)
+    deleted = client.delete(f"/api/v1/jobs/{job.id}")
+    assert deleted.status_code == 202
+    check("Job", deleted.json)
+    check("PhotoPage", client.get(f"/api/v1/jobs/{job.id}/photos").json)
+    check("EventPage", client.get(f"/api/v1/jobs/{job.id}/events").json)
+    refusal = client.get(f"/api/v1/jobs/{job.id}/photos/{photo.id}/result")
+    assert refusal.status_code == 410
+    check("Problem", refusal.json)
 
 
 def test_a_photo_that_was_approved_fits_its_schema(site, check):
@@ -207,6 +230,9 @@ def test_the_options_are_described_as_they_are(described):
         assert (told.get("enum"), told["default"]) == (field.get("enum"), field["default"])
     assert set(schemas["Options"]["required"]) == set(JobOptions.model_fields)
     assert set(query) == {*PARAMETERS}
+    assert set(schemas["Priority"]["enum"]) == set(PRIORITIES)
+    assert set(schemas["JobState"]["enum"]) == set(JobState)
+    assert set(schemas["PhotoState"]["enum"]) == set(PhotoState)
 
 
 def test_problems_fit_their_schema(site, check):

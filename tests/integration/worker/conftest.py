@@ -3,10 +3,11 @@
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
 from core import jobs
 from core.colorizer import Colorizer
@@ -17,6 +18,7 @@ from core.queue import RecordedHints
 from core.records import Job, ModelVersion, Photo, User
 from core.runtimes import Runtime, choose_runtime
 from core.settings import SOURCE_ROOT, Settings
+from losing_proxy import LosingProxy
 from worker.colorizers import Colorizers
 from worker.handlers import Context
 from worker.handlers.colorize import Workshop
@@ -61,21 +63,46 @@ def context(tmp_path: Path) -> Iterator[Context]:
 
 
 @pytest.fixture
+def distant(tmp_path: Path, postgres_url: str) -> Iterator[tuple[Context, LosingProxy]]:
+    """A context on PostgreSQL, and what stands between them. No heart beats, so that each commit is known."""
+    server = make_url(postgres_url)
+    proxy = LosingProxy(Path(str(server.query["host"])) / ".s.PGSQL.5432")
+    url = server.set(host="127.0.0.1", port=proxy.port, query={}).render_as_string(hide_password=False)
+    settings = Settings(data_dir=tmp_path, database_url=url, broker_url="memory://", chunk_photos=3, heartbeat_s=600)
+    migrate(settings)
+    context = replace(open_context(settings), hints=RecordedHints())
+    with context.database.write() as session:
+        session.add(User(id="ada", name="ada"))
+    yield context, proxy
+    context.database.dispose()
+    proxy.close()
+
+
+def store_and_submit(
+    context: Context, uploads: list[tuple[str, bytes]], options: JobOptions | None = None, job_id: str = "job"
+) -> None:
+    """Store uploads, given by name, and record a job of them."""
+    recorded = []
+    for position, (name, content) in enumerate(uploads):
+        key = f"jobs/{job_id}/uploads/{position}"
+        stored = context.storage.put(key, io.BytesIO(content))
+        recorded.append((name, key, stored.size_bytes))
+    with context.database.write() as session:
+        version = session.scalars(select(ModelVersion.version)).one()
+        arguments = {"owner_id": "ada", "name": "upload", "model_version": version, "express": False}
+        jobs.submit(session, uploads=recorded, job_id=job_id, options=options, **arguments)
+
+
+@pytest.fixture
 def submit(context: Context) -> Callable[..., None]:
-    """Stores uploads, given by name, and records the job `job`."""
+    """Stores uploads, given by name, and records a job of them, `job` if not named otherwise."""
+    return partial(store_and_submit, context)
 
-    def store_and_record(uploads: list[tuple[str, bytes]], options: JobOptions | None = None) -> None:
-        recorded = []
-        for position, (name, content) in enumerate(uploads):
-            key = f"jobs/job/uploads/{position}"
-            stored = context.storage.put(key, io.BytesIO(content))
-            recorded.append((name, key, stored.size_bytes))
-        with context.database.write() as session:
-            version = session.scalars(select(ModelVersion.version)).one()
-            arguments = {"owner_id": "ada", "name": "upload", "model_version": version, "express": False}
-            jobs.submit(session, uploads=recorded, job_id="job", options=options, **arguments)
 
-    return store_and_record
+@pytest.fixture
+def submit_to() -> Callable[..., None]:
+    """The same for any context."""
+    return store_and_submit
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from core import jobs
 from core.errors import StorageError
 from core.options import JobOptions
-from core.records import JobState, Photo, PhotoState
+from core.records import Job, JobState, Photo, PhotoState
 from worker import handlers
 
 
@@ -208,3 +208,43 @@ def test_what_is_at_work_comes_out_although_the_storage_fails_for_a_neighbor(ing
     with pytest.raises(StorageError):
         work(ingested, replace(workshop, threads=3))
     assert [photo.state for photo in photos()] == [PhotoState.DONE, PhotoState.PENDING, PhotoState.DONE]
+
+
+def test_pausing_stops_within_the_chunk_and_what_was_not_begun_waits(
+    ingested, workshop, colorizer, photos, job, monkeypatch
+):
+    colorize = colorizer.colorize
+
+    def paused_meanwhile(*arguments):
+        with ingested.database.write() as session:
+            jobs.pause(session, "job", "user:ada")
+        return colorize(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(colorizer, "colorize", paused_meanwhile)
+        work(ingested, replace(workshop, threads=1))
+    assert [photo.state for photo in photos()] == [PhotoState.DONE, PhotoState.PENDING, PhotoState.PENDING]
+    assert job().state == JobState.PAUSED
+
+    with ingested.database.write() as session:
+        jobs.resume(session, "job", "user:ada", ingested.job_limits)
+    work(ingested, workshop)
+    assert {photo.state for photo in photos()} == {PhotoState.DONE}
+    assert job().state == JobState.COMPLETED
+
+
+def test_a_message_is_a_turn_whoevers_it_is(context, submit, workshop, gray_jpegs):
+    for job_id in ("large", "small"):
+        count = 6 if job_id == "large" else 1
+        submit([(f"{number}.jpg", gray_jpegs["coffee"]) for number in range(count)], job_id=job_id)
+        handlers.ingest(context, job_id)
+    for number in range(2):
+        handlers.colorize_chunk(context, workshop, "large", number)
+    with context.database.read() as session:
+        assert session.get(Job, "small").state == JobState.COMPLETED
+        assert jobs.count_photos(session, ["large"])["large"].by_state[PhotoState.DONE] == 3
+
+
+def test_a_message_of_a_job_that_is_gone_does_nothing(context, workshop):
+    handlers.colorize_chunk(context, workshop, "nothing", 0)
+    assert context.hints.sent == []

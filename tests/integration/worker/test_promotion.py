@@ -11,8 +11,11 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from core import registry
+from core.checkpoints import prepare_model
 from core.database import Database
+from core.model_store import store_model
 from core.settings import SOURCE_ROOT, Settings
+from core.storage import LocalStorage
 
 A_AND_B_SHIFT = 11
 
@@ -36,23 +39,39 @@ def gray2hue(stack):
 
 
 @pytest.fixture(scope="module")
-def add_version(gray2hue, tmp_path_factory):
-    """Imports the shipped generator with a and b raised by so many steps of A_AND_B_SHIFT under a name."""
+def make_weights(tmp_path_factory):
+    """Weights of the shipped generator with a and b raised by so many steps of A_AND_B_SHIFT, in a file."""
 
-    def add(version, steps):
+    def make(steps):
         state = safetensors.torch.load_file(SOURCE_ROOT / "models" / "model.safetensors")
         state["layers.10.0.bias"] = state["layers.10.0.bias"] + steps * A_AND_B_SHIFT / 110
         path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
         safetensors.torch.save_file(state, path)
-        gray2hue("models", "import", path, "--version", version)
+        return path
 
-    return add
+    return make
 
 
 @pytest.fixture(scope="module")
-def warm(add_version):
-    add_version("warm", 1)
+def warm(gray2hue, make_weights):
+    """A version that colors more warmly, imported."""
+    gray2hue("models", "import", make_weights(1), "--version", "warm")
     return "warm"
+
+
+@pytest.fixture
+def damaged(stack, make_weights):
+    """A version that new jobs get, and whose weights rotted in the storage before any worker fetched them."""
+    settings = Settings(data_dir=stack.data_dir)
+    prepared = prepare_model(make_weights(2), "damaged")
+    key = store_model(LocalStorage(settings.storage_dir), prepared)
+    flip_a_bit(settings.storage_dir / key / prepared.metadata.weights)
+    database = Database(settings.database_url)
+    with database.write() as session:
+        registry.register(session, "damaged", "damaged", prepared.metadata.sha256, key=key)
+        registry.promote(session, "damaged", "ada")
+    database.dispose()
+    return "damaged"
 
 
 @pytest.fixture
@@ -118,17 +137,8 @@ def test_a_promotion_reaches_the_running_worker_and_a_rollback_too(
 
 
 def test_a_version_that_was_damaged_is_refused_by_its_hash_and_can_be_left_again(
-    stack, gray2hue, add_version, log, wait_until, gray_jpegs
+    stack, gray2hue, log, damaged, wait_until, gray_jpegs
 ):
-    add_version("damaged", 2)
-    wait_until(lambda: "model version damaged can be loaded quickly" in log(), 240)
-    settings = Settings(data_dir=stack.data_dir)
-    for folder in (settings.storage_dir / "models", settings.imported_models_dir):
-        flip_a_bit(folder / "damaged" / "model.safetensors")
-    database = Database(settings.database_url)
-    with database.write() as session:
-        registry.promote(session, "damaged", "ada")
-    database.dispose()
     wait_until(lambda: "model version damaged, which new jobs get, cannot be loaded: damaged_weights" in log())
     with stack.client() as client:
         photo = colorize(stack, client, gray_jpegs["coffee"])

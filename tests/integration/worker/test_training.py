@@ -13,7 +13,7 @@ from skimage import data
 from core import model_store, registry
 from core import training_material as material
 from core import training_runs as runs
-from core.checkpoints import prepare_model
+from core.checkpoints import METADATA_NAME, prepare_model, read_metadata
 from core.model_store import store_model
 from core.records import (
     Job,
@@ -29,20 +29,28 @@ from core.records import (
 )
 from core.settings import SOURCE_ROOT
 from core.training.config import parse_config
+from core.training_runs import MaterialPhoto
 from worker.handlers import TrainingSetup
+from worker.handlers.run_photos import RunPhotos
 from worker.handlers.run_watch import RunWatch
 from worker.handlers.train import train
 
+STEPS = 3
 TINY = {
-    "steps": 4,
+    "steps": STEPS,
     "size_px": 32,
     "batch_size": 2,
-    "checkpoint_every_steps": 2,
-    "validate_every_steps": 4,
+    "checkpoint_every_steps": 1000,
+    "validate_every_steps": 1000,
     "sample_count": 1,
     "stages.0.learning_rate": 1e-6,
     "stages.1.learning_rate": 1e-6,
 }
+
+WITH_CHECKPOINTS = {"steps": 4, "checkpoint_every_steps": 2}
+ENDLESS = {"steps": 100_000, "checkpoint_every_steps": 2}
+SHIPPED = SOURCE_ROOT / "models" / "model.safetensors"
+LITTLE = {"network_edge_px": 64}
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +67,21 @@ def crops():
     return pieces
 
 
+@pytest.fixture(scope="module")
+def small_sighted(tmp_path_factory):
+    """The folder of the shipped model, which is shown little, so that the tests are fast."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / SHIPPED.name).symlink_to(SHIPPED)
+    metadata = read_metadata(SHIPPED.parent).model_copy(update=LITTLE)
+    (folder / METADATA_NAME).write_text(metadata.model_dump_json())
+    return folder
+
+
 @pytest.fixture
-def setup(tmp_path, runtimes_dir):
+def setup(tmp_path, runtimes_dir, small_sighted):
     return TrainingSetup(
         training_dir=tmp_path / "training",
-        models_dir=SOURCE_ROOT / "models",
+        models_dir=small_sighted,
         imported_dir=tmp_path / "models",
         runtimes_dir=runtimes_dir,
         device="cpu",
@@ -107,11 +125,12 @@ def yardstick(add_photos):
 @pytest.fixture
 def greenish(context, tmp_path):
     """A registered version, worse than the shipped one: it sees everything greener than that does."""
-    state = safetensors.torch.load_file(SOURCE_ROOT / "models" / "model.safetensors")
+    state = safetensors.torch.load_file(SHIPPED)
     state["layers.10.0.bias"] = state["layers.10.0.bias"] - 0.1
     path = tmp_path / "greenish.safetensors"
     safetensors.torch.save_file(state, path)
     prepared = prepare_model(path, "greenish")
+    prepared = replace(prepared, metadata=prepared.metadata.model_copy(update=LITTLE))
     with context.database.write() as session:
         version = registry.register(session, "greenish", "greenish", prepared.metadata.sha256)
         version.key = store_model(context.storage, prepared)
@@ -186,9 +205,9 @@ def test_a_worse_candidate_is_rejected_with_its_numbers_and_can_still_be_had(
     assert (version.source, version.parent) == (ModelSource.TRAINED, greenish)
     assert version.metrics["de00"] == pytest.approx(numbers["candidate"])
     model_store.check_stored(context.storage, version)
-    assert (run.step, run.steps_total, steps[-1]) == (4, 4, 4)
-    assert set(pictures) == {(0, "truth"), (0, "gray"), (0, "before"), (4, "after")}
-    with context.storage.open(pictures[4, "after"]) as stream:
+    assert (run.step, run.steps_total, steps[-1]) == (STEPS, STEPS, STEPS)
+    assert set(pictures) == {(0, "truth"), (0, "gray"), (0, "before"), (STEPS, "after")}
+    with context.storage.open(pictures[STEPS, "after"]) as stream:
         assert Image.open(stream).format == "JPEG"
     assert [path.name for path in setup.training_dir.iterdir()] == ["lock"], "nothing is left on this machine"
 
@@ -216,7 +235,7 @@ def test_a_better_one_is_promoted_or_awaits_an_admin(
 
 
 def test_a_run_that_was_laid_down_goes_on_and_gives_the_very_same_weights(context, setup, photographs, submit, look):
-    first, second = submit(), submit()
+    first, second = submit(WITH_CHECKPOINTS), submit(WITH_CHECKPOINTS)
     train(context, setup, first)
 
     def has_begun():
@@ -235,7 +254,7 @@ def test_a_run_that_was_laid_down_goes_on_and_gives_the_very_same_weights(contex
 def test_a_canceled_run_stops_and_leaves_no_version(
     context, setup, photographs, submit, look, wait_until, in_background
 ):
-    run_id = submit({"steps": 100_000})
+    run_id = submit(ENDLESS)
     working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
     wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
     with context.database.write() as session:
@@ -251,7 +270,7 @@ def test_a_canceled_run_stops_and_leaves_no_version(
 def test_a_worker_whose_run_was_taken_over_stops_and_writes_nothing(
     context, setup, photographs, submit, look, wait_until, in_background
 ):
-    run_id = submit({"steps": 100_000})
+    run_id = submit(ENDLESS)
     working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
     wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
     with context.database.write() as session:
@@ -296,10 +315,10 @@ def test_a_model_that_cannot_be_had_fails_the_run_by_its_code(context, setup, ph
     assert (look(run_id).state, look(run_id).code) == (RunState.FAILED, "model_version_missing")
 
 
-def test_photographs_that_are_gone_from_the_storage_are_left_out(context, setup, photographs, submit, look):
+def test_photographs_that_are_gone_from_the_storage_are_left_out(context, tmp_path, photographs):
     with context.database.read() as session:
-        gone = material.usable_photos(session, Split.TRAIN)[-1]
-    context.storage.delete(gone.key)
-    run_id = submit()
-    train(context, setup, run_id)
-    assert look(run_id).state == RunState.COMPLETED
+        usable = material.usable_photos(session, Split.TRAIN)
+    context.storage.delete(usable[-1].key)
+    photos = [MaterialPhoto(photo.sha256, photo.key, photo.path) for photo in usable]
+    prepared = RunPhotos(context.storage, tmp_path, heeded=iter).to_train_on(photos, parse_config("quick", TINY))
+    assert len(prepared) == len(usable) - 1

@@ -5,7 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli import colorize as colorize_module
-from cli.colorize import colorize
+from cli.api import JobView
+from cli.colorize import PauseTold, colorize
+from cli.report import PlainReport
 from core.options import JobOptions
 
 
@@ -78,3 +80,25 @@ def test_a_result_in_another_format_does_not_collide_with_its_original(run, tmp_
     (tmp_path / "photo.png").touch()
     result, asked = run("photo.tif", "-o", "./", "--format", "png")
     assert (type(result.exception).__name__, asked) == ("InputError", None)
+
+
+def view(state, paused_by="", done=0):
+    counts = {"pending": 2 - done, "running": 0, "done": done, "failed": 0, "skipped": 0, "canceled": 0}
+    return JobView("1" * 32, "album", state, "", "", counts, 2, False, None, None, "", {"paused_by": paused_by})
+
+
+def test_a_pause_is_told_once_each_time(capsys):
+    told = PauseTold(PlainReport())
+    stands = [
+        view("running"),
+        *[view("paused", "person")] * 3,
+        view("running", done=1),
+        view("paused", "system", done=1),
+    ]
+    for job in [*stands, view("completed", done=2)]:
+        told.working(job)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("album")]
+    assert lines == [
+        "album is paused; it goes on after: gray2hue jobs resume 11111111",
+        "album is paused: no room left on the server; it goes on by itself when there is room",
+    ]

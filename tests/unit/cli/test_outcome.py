@@ -67,3 +67,11 @@ def test_a_failure_is_told_and_makes_the_exit_code_1(capsys):
         "b.jpg: The file ends before its picture does. [truncated_image]",
         "box.zip: 1 colorized, 1 failed -> out.zip",
     ]
+
+
+def test_a_job_that_was_deleted_meanwhile_has_no_results(capsys):
+    assert outcome(photo("a.jpg", "done"), state="expired") == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "box.zip was deleted, with its originals and results.",
+        "box.zip: 1 colorized",
+    ]

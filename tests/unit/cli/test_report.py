@@ -24,6 +24,32 @@ def test_progress_names_counts_rate_and_time_left():
     assert describe(job("completed", done=9, skipped=1, rate=3.0, eta=0.0)) == "10 of 10, 1 skipped"
 
 
+def ranged(low, high, state="running"):
+    counts = {"pending": 9, "running": 0, "done": 1, "failed": 0, "skipped": 0, "canceled": 0}
+    raw = {"eta_low_s": low, "eta_high_s": high}
+    return JobView("1" * 32, "album", state, "", "", counts, 10, False, None, None, "", raw)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (4.2, 7.4, "4-7 s left"),
+        (231, 349, "4-6 min left"),
+        (231, 233, "4 min left"),
+        (3500, 5999, "58-100 min left"),
+        (7000, 9500, "2-3 h left"),
+        (200_000, 400_000, "2-5 days left"),
+    ],
+)
+def test_the_time_left_is_a_range_that_looks_no_more_exact_than_it_is(low, high, text):
+    assert describe(ranged(low, high)) == f"1 of 10, {text}"
+
+
+@pytest.mark.parametrize("state", ["paused", "receiving"])
+def test_a_job_that_does_not_work_says_so(state):
+    assert describe(ranged(None, None, state)) == f"1 of 10, {state}"
+
+
 def test_plain_lines_come_now_and_then_and_at_the_end(capsys):
     report = PlainReport()
     for done in range(100):

@@ -43,7 +43,7 @@ def test_a_setup_link_sets_the_password_that_signs_in(database, admin):
 
 def test_a_password_is_kept_only_as_an_argon2id_hash(database, admin):
     user = set_password(database, admin)
-    assert user.password_hash.startswith("$argon2id$")
+    assert user.password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$"), "as RFC 9106 recommends"
     assert PASSWORD not in user.password_hash
 
 

@@ -3,12 +3,13 @@
 import hashlib
 import io
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from core.errors import NotFoundError, StorageFullError
-from core.storage import LocalStorage
+from core.storage import LocalStorage, delete_all
 
 
 @pytest.fixture
@@ -93,3 +94,22 @@ def test_keys_are_listed_by_their_beginning(storage: LocalStorage) -> None:
     assert sorted(storage.list("jobs/a/")) == ["jobs/a/1", "jobs/a/2"]
     assert sorted(storage.list("jobs/a")) == ["jobs/a/1", "jobs/a/2", "jobs/ab/3"]
     assert sorted(storage.list("")) == ["jobs/a/1", "jobs/a/2", "jobs/ab/3", "other/4"]
+
+
+def test_free_room_is_that_of_the_folders_file_system(storage: LocalStorage, tmp_path: Path) -> None:
+    found = storage.free_bytes()
+    room = shutil.disk_usage(tmp_path)
+    assert found is not None
+    assert 0 < found <= room.total
+    assert abs(found - room.free) < 2**30
+
+
+def test_all_under_a_prefix_is_deleted_and_nothing_else(storage: LocalStorage, tmp_path: Path) -> None:
+    storage.put("jobs/a/first", io.BytesIO(b"x"))
+    for number in range(1200):
+        (tmp_path / "store" / "jobs" / "a" / f"{number}").touch()
+    storage.put("jobs/ab/1", io.BytesIO(b"x"))
+    assert delete_all(storage, "jobs/a/")
+    assert list(storage.list("")) == ["jobs/ab/1"]
+    assert delete_all(storage, "jobs/none/")
+    assert not delete_all(storage, "jobs/ab/", timeout_s=-1)

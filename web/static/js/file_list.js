@@ -15,11 +15,19 @@ export class FileList {
     this.details = details;
     this.list = details.querySelector("ul");
     this.button = details.querySelector("button");
-    this.source = new PhotoSource(url, [state]);
-    this.source.onPhoto((photo, index, isNew) => isNew && this.#add(photo, index));
-    this.shown = 0;
+    this.url = url;
+    this.state = state;
+    this.reset();
     details.addEventListener("toggle", () => this.#load());
     this.button.addEventListener("click", () => this.#load(true));
+  }
+
+  /** Begin anew, where files that were in the state may be in another one. */
+  reset() {
+    this.list.replaceChildren();
+    this.source = new PhotoSource(this.url, [this.state]);
+    this.source.onPhoto((photo, index, isNew) => isNew && this.#add(photo, index));
+    this.shown = 0;
   }
 
   /**

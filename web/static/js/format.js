@@ -2,7 +2,14 @@
 
 const COUNT = new Intl.NumberFormat("en");
 const ONE_DECIMAL = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const DATE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const RANGE_UNITS = [
+  { belowS: 100, unitS: 1, step: 5, unit: "s" },
+  { belowS: 100 * 60, unitS: 60, step: 1, unit: "min" },
+  { belowS: 48 * 3600, unitS: 3600, step: 1, unit: "h" },
+  { belowS: Infinity, unitS: 86400, step: 1, unit: "days" },
+];
 const UNITS = ["bytes", "KB", "MB", "GB", "TB", "PB"];
 
 /** @param {number} number @returns {string} "12,345" */
@@ -48,6 +55,21 @@ export function duration(seconds) {
   return `about ${plural(Math.round(seconds / 86400), "day")}`;
 }
 
+/**
+ * A time that lies between two bounds.
+ * @param {number} lowS seconds
+ * @param {number} highS
+ * @returns {string} "4 to 6 min", "20 to 30 s"; as `duration` has it when both round to the same
+ */
+export function durationRange(lowS, highS) {
+  const { unitS, step, unit } = RANGE_UNITS.find(({ belowS }) => highS < belowS);
+  const [low, high] = [lowS, highS].map((seconds) => Math.round(seconds / unitS / step) * step);
+  if (low === high || highS < 8) {
+    return duration((lowS + highS) / 2);
+  }
+  return low === 0 ? `up to ${count(high)} ${unit}` : `${count(low)} to ${count(high)} ${unit}`;
+}
+
 /** @param {string} from ISO 8601 @param {string} to ISO 8601 @returns {string} "4 s", "12 min", "3 h 5 min" */
 export function elapsed(from, to) {
   const seconds = Math.max(1, Math.round((new Date(to) - new Date(from)) / 1000));
@@ -72,6 +94,11 @@ export function rate(perSecond) {
 export function moment(iso) {
   const at = new Date(iso);
   return Number.isNaN(at.getTime()) ? iso : DATE.format(at);
+}
+
+/** @param {string} iso a moment, ISO 8601 @returns {string} to the second, in the reader's time zone and locale */
+export function localMoment(iso) {
+  return LOCAL.format(new Date(iso));
 }
 
 /** @param {string} path @returns {string} its last part */

@@ -1,17 +1,18 @@
 /** A job's page: where it stands, its problems by name, its photographs as they come. */
 
-import { getJson, postJson } from "./api.js";
+import { ApiError, getJson, postJson, sendJson } from "./api.js";
 import { confirmed } from "./confirm.js";
-import { setBar, setText } from "./dom.js";
+import { isBusy, setBar, setBusy, setText } from "./dom.js";
 import { FileList } from "./file_list.js";
 import { count, percent, plural } from "./format.js";
+import { JobHistory } from "./job_history.js";
 import { optionWords } from "./options.js";
 import { PhotoGrid } from "./photo_grid.js";
 import { PhotoSource } from "./photo_source.js";
 import { connectionText, poll } from "./poll.js";
 import { SingleView } from "./single.js";
 import { Viewer } from "./viewer.js";
-import { guessLabel, isOver, jobNumbers, jobSentence, photographs, progress } from "./words.js";
+import { guessLabel, isOver, jobNumbers, jobSentence, keptUntil, photographs, progress } from "./words.js";
 
 const LOOK_EVERY_MS = 1000;
 const SINGLE_LOOK_EVERY_MS = 300;
@@ -30,6 +31,11 @@ const EMPTY = {
   warned: "No warnings so far.",
 };
 
+const CANCEL = "Cancel this job? Photographs that are done are kept and can be downloaded; the others stay gray.";
+const DELETE =
+  "Delete this job’s photographs? The originals as they were uploaded and all results in color are deleted from the server, " +
+  "and nobody can bring them back. Only the job’s name and numbers and its history stay in the list.";
+
 const find = (id) => document.getElementById(id);
 
 class JobPage {
@@ -39,6 +45,7 @@ class JobPage {
     this.filter = "all";
     this.single = null;
     this.source = null;
+    this.polling = false;
     this.problems = new FileList(find("problems"), job.links.photos, "failed");
     this.skipped = new FileList(find("skipped"), job.links.photos, "skipped");
     this.viewer = new Viewer((id) => this.grid.focus(id));
@@ -46,16 +53,29 @@ class JobPage {
       open: (id) => this.viewer.open(this.source, id),
       failed: (error) => this.#connection(error),
     });
-    find("cancel").addEventListener("click", () => this.#cancel());
+    this.history = new JobHistory(find("history"), job.links.events);
+    this.#listen();
+  }
+
+  #listen() {
+    this.#onClick("pause", () => postJson(this.job.links.pause));
+    this.#onClick("resume", () => postJson(this.job.links.resume));
+    this.#onClick("retry", () => this.#retry());
+    this.#onClick("cancel", async () => (await confirmed(CANCEL, "Cancel the job", "Keep going")) && postJson(this.job.links.cancel));
+    this.#onClick("delete", async () => (await confirmed(DELETE, "Delete for good", "Keep them")) && sendJson("DELETE", this.job.links.self));
     find("filters").addEventListener("click", (event) => this.#choose(event.target.dataset.filter));
   }
 
-  follow() {
+  async follow() {
     this.#render();
-    return poll(
-      () => this.#look(),
-      (error) => this.#connection(error),
-    );
+    if (!this.polling) {
+      this.polling = true;
+      await poll(
+        () => this.#look(),
+        (error) => this.#connection(error),
+      );
+      this.polling = false;
+    }
   }
 
   async #look() {
@@ -64,6 +84,7 @@ class JobPage {
     this.looks += 1;
     if (changed || this.behind) {
       this.#render();
+      this.history.update();
       this.behind = true;
       await this.#photographs();
       this.behind = false;
@@ -79,23 +100,35 @@ class JobPage {
     const { job } = this;
     const { part, problems } = progress(job);
     const over = isOver(job);
+    const gone = job.state === "expired";
     setText(find("job-state"), jobSentence(job));
     setBar(find("job-bar"), part, problems);
     const numbers = jobNumbers(job).map((text) => Object.assign(document.createElement("span"), { textContent: text }));
     find("job-numbers").replaceChildren(...numbers);
-    find("cancel").hidden = over || job.state === "canceling";
-    find("download").hidden = job.counts.done === 0;
-    find("job-bar").hidden = job.state === "completed";
+    this.#renderButtons();
+    find("job-bar").hidden = gone || job.state === "completed";
+    find("job-bar").classList.toggle("resting", job.state === "paused");
     const alone = this.#isAlone();
     find("download").classList.toggle("primary", !alone);
     setText(find("download"), over ? `Download results${alone ? " as a ZIP" : ""}` : `Download what is done (${count(job.counts.done)})`);
     find("job-label").hidden = alone;
-    setText(find("job-label"), job.counts.done ? guessLabel(job.model_version, job.counts.done) : `Model ${job.model_version}`);
-    const options = optionWords(job.options);
-    find("job-options").hidden = !options;
-    setText(find("job-options"), `Options: ${options}.`);
+    setText(find("job-label"), job.counts.done && !gone ? guessLabel(job.model_version, job.counts.done) : `Model ${job.model_version}`);
+    tell("job-options", wishWords(job));
+    tell("job-kept", keptUntil(job));
     document.title = `${over || part === null ? "" : `${percent(part + problems)} · `}${job.name} · Gray2Hue`;
     this.#renderFilters();
+  }
+
+  #renderButtons() {
+    const { job } = this;
+    const over = isOver(job);
+    const gone = job.state === "expired";
+    find("download").hidden = gone || job.counts.done === 0;
+    find("pause").hidden = !job.links.pause;
+    find("resume").hidden = !job.links.resume;
+    find("retry").hidden = !job.links.retry;
+    find("cancel").hidden = over || job.state === "canceling" || job.state === "receiving";
+    find("delete").hidden = gone || !over;
   }
 
   #renderFilters() {
@@ -123,6 +156,11 @@ class JobPage {
     await this.problems.update(counts.failed, `${plural(counts.failed, "photograph")} could not be colorized`);
     find("skipped").open = find("skipped").open || (isOver(this.job) && photographs(this.job) === 0);
     await this.skipped.update(counts.skipped, `${plural(counts.skipped, "file")} skipped`);
+    if (this.job.state === "expired") {
+      find("photographs").hidden = true;
+      find("single").hidden = true;
+      return;
+    }
     const alone = this.#isAlone();
     find("photographs").hidden = alone || (isOver(this.job) && photographs(this.job) === 0);
     if (alone) {
@@ -155,26 +193,67 @@ class JobPage {
     await this.grid.show(this.source);
   }
 
-  async #cancel() {
-    const question = "Cancel this job? Photographs that are done are kept and can be downloaded; the others stay gray.";
-    if (!(await confirmed(question, "Cancel the job", "Keep going"))) {
-      return;
-    }
-    find("cancel").disabled = true;
+  /** Failed photographs begin anew, so what was shown of them is no longer true. */
+  async #retry() {
+    const job = await postJson(this.job.links.retry);
+    this.problems.reset();
+    this.source = null;
+    this.single = null;
+    return job;
+  }
+
+  /** @param {string} id of a button @param {() => Promise<object|false>} ask gives the job as it is then, or false */
+  #onClick(id, ask) {
+    find(id).addEventListener("click", async () => {
+      if (!isBusy(find(id))) {
+        setBusy(find(id), true);
+        await this.#change(ask);
+        setBusy(find(id), false);
+        this.#keepFocus(find(id));
+      }
+    });
+  }
+
+  async #change(ask) {
+    tell("refusal", "");
     try {
-      this.job = await postJson(this.job.links.cancel);
-      this.#render();
+      const job = await ask();
+      if (job) {
+        this.job = job;
+        this.behind = true;
+        this.follow();
+      }
     } catch (error) {
-      this.#connection(error);
+      if (!(error instanceof ApiError)) {
+        throw error;
+      }
+      tell("refusal", error.passing ? "The server cannot be reached. Please try again." : error.message);
     }
-    find("cancel").disabled = false;
+  }
+
+  /** A button that has done its work may be gone; then the keyboard goes on at its neighbor. */
+  #keepFocus(button) {
+    if (button.hidden) {
+      const neighbor = [...button.parentElement.children].find((one) => !one.hidden && one.id !== "download");
+      (neighbor ?? find("job-state")).focus();
+    }
   }
 
   #connection(error) {
-    const notice = find("connection");
-    notice.hidden = !error;
-    setText(notice, error ? connectionText(error) : "");
+    const brokeOff = error?.status === 404 && this.job.state === "receiving";
+    const text = error ? connectionText(error) : "";
+    tell("connection", brokeOff ? "The upload broke off, and nothing of it was kept." : text);
   }
+}
+
+function wishWords({ options, priority }) {
+  const words = optionWords(options);
+  return [words && `Options: ${words}.`, priority !== "normal" && `Priority: ${priority}.`].filter(Boolean).join(" ");
+}
+
+function tell(id, text) {
+  find(id).hidden = !text;
+  setText(find(id), text);
 }
 
 new JobPage(JSON.parse(find("job-page").dataset.job)).follow();

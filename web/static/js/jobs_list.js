@@ -12,7 +12,16 @@ function show(row, job) {
   setText(row.querySelector('[data-field="status"]'), jobSummary(job));
   setBar(row.querySelector('[data-field="bar"]'), part, problems);
   row.classList.toggle("active", !isOver(job));
+  row.classList.toggle("resting", job.state === "paused");
+  row.classList.toggle("gone", job.state === "expired");
   row.classList.toggle("problem", job.state === "failed" || job.state === "completed_with_errors");
+}
+
+/** Only an upload that is refused or breaks off leaves no job behind. */
+function showGone(row) {
+  setText(row.querySelector('[data-field="status"]'), "The upload broke off");
+  row.classList.remove("active");
+  row.classList.add("gone");
 }
 
 async function follow(row, job) {
@@ -27,7 +36,7 @@ for (const row of document.querySelectorAll(".job-row")) {
   if (!isOver(job)) {
     poll(
       () => follow(row, job),
-      () => undefined,
+      (error) => error?.status === 404 && showGone(row),
     );
   }
 }

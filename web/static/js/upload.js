@@ -68,7 +68,9 @@ export function uploadProblem(error) {
     case 413:
       return `This is more than the server takes at once. ${error.message}`;
     case 507:
-      return "The server has no room left for this. Free some space there, or ask whoever runs it, then try again.";
+      return error.code === "stored_bytes_exceeded"
+        ? error.message
+        : "The server has no room left for this. Free some space there, or ask whoever runs it, then try again.";
     default:
       return error.message;
   }

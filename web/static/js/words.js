@@ -1,8 +1,8 @@
 /** What a job's and a photograph's state is called in plain words. The one place for these texts. */
 
-import { baseName, count, duration, elapsed, moment, percent, plural, rate } from "./format.js";
+import { baseName, count, durationRange, elapsed, moment, percent, plural, rate } from "./format.js";
 
-const OVER = new Set(["completed", "completed_with_errors", "failed", "canceled"]);
+const OVER = new Set(["completed", "completed_with_errors", "failed", "canceled", "expired"]);
 const LEFT_AS_IT_IS = {
   already_color:
     "It is in color already and was left as it is. To have it colored anew, send it again with “Color anew” chosen under Options.",
@@ -15,6 +15,27 @@ const MACHINE_WORDS = {
   failed: "could not be colorized",
   skipped: "skipped",
   canceled: "not colorized, the job was canceled",
+};
+const EVENT_WORDS = {
+  receiving: "The upload began",
+  queued: "Received and safely stored",
+  "paused queued": "Resumed",
+  running: "Begun",
+  "paused running": "Resumed",
+  "completed_with_errors running": "Tried the failed ones again",
+  "failed running": "Tried the failed ones again",
+  paused: "Paused",
+  canceling: "Asked to stop",
+  completed: "Finished",
+  completed_with_errors: "Finished, with problems",
+  failed: "Failed",
+  canceled: "Canceled",
+  expired: "Originals and results deleted",
+};
+const CODE_WORDS = {
+  storage_full: "no room left on the server",
+  no_photographs: "there is no photograph in it",
+  worker_died: "reading it ended its worker again and again",
 };
 
 /** @param {object} job @returns {boolean} whether nothing more will happen to it */
@@ -37,7 +58,7 @@ export function progress(job) {
   if (job.state === "completed") {
     return { part: 1, problems: 0 };
   }
-  if (!isOver(job) && (job.unpacking || all === 0)) {
+  if (!isOver(job) && (job.state === "receiving" || job.unpacking || all === 0)) {
     return { part: null, problems: 0 };
   }
   return all === 0 ? { part: 0, problems: 0 } : { part: job.counts.done / all, problems: job.counts.failed / all };
@@ -47,12 +68,16 @@ export function progress(job) {
 export function jobSentence(job) {
   const { done, failed } = job.counts;
   switch (job.state) {
+    case "receiving":
+      return "Coming in: the upload is under way and not complete yet.";
     case "queued":
       return "Received and safely stored. Waiting for a free worker.";
     case "running":
       return job.unpacking
         ? `Reading what was sent: ${plural(job.total, "file")} found so far.`
         : `Colorizing: ${count(done)} of ${plural(photographs(job), "photograph")} done.`;
+    case "paused":
+      return pausedSentence(job);
     case "canceling":
       return "Stopping. What is in hand is let go, what is done is kept.";
     case "completed":
@@ -63,6 +88,8 @@ export function jobSentence(job) {
       return job.message || "This job failed.";
     case "canceled":
       return done ? `Canceled. ${plural(done, "photograph")} came out before that.` : "Canceled before any photograph came out.";
+    case "expired":
+      return `Deleted, with all originals and results.${done ? ` ${plural(done, "photograph")} had come out in color.` : ""}`;
     default:
       return job.state;
   }
@@ -72,10 +99,14 @@ export function jobSentence(job) {
 export function jobSummary(job) {
   const { done, failed } = job.counts;
   switch (job.state) {
+    case "receiving":
+      return "Coming in";
     case "queued":
       return "Waiting";
     case "running":
       return job.unpacking ? `Reading, ${plural(job.total, "file")}` : `Colorizing, ${count(done)} of ${count(photographs(job))}`;
+    case "paused":
+      return `Paused${waitsForRoom(job) ? ", no room left" : ""}${job.unpacking ? "" : `, ${count(done)} of ${count(photographs(job))}`}`;
     case "canceling":
       return "Stopping";
     case "completed":
@@ -86,9 +117,22 @@ export function jobSummary(job) {
       return "Failed";
     case "canceled":
       return done ? `Canceled, ${count(done)} in color` : "Canceled";
+    case "expired":
+      return "Deleted";
     default:
       return job.state;
   }
+}
+
+/** @param {object} job @returns {string} "4 to 6 min left", or "" while nobody can know */
+export function timeLeft(job) {
+  return job.eta_low_s === null || job.eta_high_s === null ? "" : `${durationRange(job.eta_low_s, job.eta_high_s)} left`;
+}
+
+/** @param {object} job @returns {string} until when its files are kept, "" where nobody set an end */
+export function keptUntil(job) {
+  const until = job.expires_at && job.state !== "expired";
+  return until ? `Originals and results are kept until ${moment(job.expires_at)}, then they are deleted.` : "";
 }
 
 /** @param {object} job @returns {string[]} the numbers under the bar, each a short text */
@@ -105,10 +149,25 @@ export function jobNumbers(job) {
     skipped > 0 && `${count(skipped)} skipped`,
     canceled > 0 && `${count(canceled)} not colorized`,
     !over && job.rate_per_s && rate(job.rate_per_s),
-    !over && job.eta_s !== null && job.state === "running" && `${duration(job.eta_s)} left`,
+    job.state === "running" && timeLeft(job),
     over && job.finished_at && moment(job.finished_at),
     over && job.started_at && job.finished_at && `took ${elapsed(job.started_at, job.finished_at)}`,
   ].filter(Boolean);
+}
+
+/** @param {object} job @returns {boolean} whether the system paused it, and will let it go on */
+function waitsForRoom(job) {
+  return job.paused_by === "system";
+}
+
+function pausedSentence(job) {
+  if (waitsForRoom(job)) {
+    return "Paused: no room left on the server. It goes on by itself when there is room.";
+  }
+  const { pending, running, done } = job.counts;
+  const hand = running > 0 ? ` ${plural(running, "photograph")} in hand may still be finished.` : "";
+  const stand = job.unpacking && pending + running + done === 0 ? "" : ` ${count(done)} of ${plural(photographs(job), "photograph")} done.`;
+  return `Paused.${stand}${hand} It goes on when you resume it.`;
 }
 
 /** @param {string} version @param {number} [results] @returns {string} what has to stand beside every result */
@@ -129,4 +188,18 @@ export function reason(photo) {
 /** @param {object} photo @returns {string} its state in words */
 export function photoWords(photo) {
   return MACHINE_WORDS[photo.state] ?? photo.state;
+}
+
+/** @param {object} event @returns {string} what happened to a job */
+export function eventWords(event) {
+  const words = EVENT_WORDS[`${event.from_state} ${event.to_state}`] ?? EVENT_WORDS[event.to_state] ?? event.to_state;
+  return event.code && event.to_state !== "expired" ? `${words}: ${CODE_WORDS[event.code] ?? event.code.replaceAll("_", " ")}` : words;
+}
+
+/** @param {object} event @returns {string} who did it */
+export function whoDid({ actor, person }) {
+  if (person) {
+    return `by ${person}`;
+  }
+  return actor.startsWith("user:") ? "by a person who is gone" : actor === "sweeper" || actor === "" ? "by itself" : "by a worker";
 }

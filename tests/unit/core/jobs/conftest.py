@@ -12,7 +12,7 @@ from core import jobs
 from core.database import Database
 from core.jobs import ClaimedPhoto, Hint, IngestClaim, JobLimits, NewPhoto, PhotoResult
 from core.options import JobOptions
-from core.records import Chunk, Job, Photo, PhotoState, utc_now
+from core.records import Chunk, Job, Photo, PhotoState, User, utc_now
 
 LIMITS = JobLimits(chunks_in_flight=2, lease_s=30, resend_after_s=30, max_deaths=3)
 RESULT = PhotoResult(
@@ -67,7 +67,7 @@ class Bench:
         assert claim is not None
         hints, position = [], 0
         for count in chunks:
-            photos = [NewPhoto(position + k, f"{position + k}.jpg") for k in range(count)]
+            photos = [NewPhoto(position + k, f"{position + k}.jpg", original_key="o") for k in range(count)]
             hints += self.add(claim, photos) or []
             position += count
         with self.database.write() as session:
@@ -105,7 +105,7 @@ class Bench:
 
     def sweep(self) -> list[Hint]:
         with self.database.write() as session:
-            return jobs.sweep(session, self.limits)
+            return jobs.sweep(session, self.limits).hints
 
     def age(self, seconds: float) -> None:
         """Let all leases and sent hints grow older."""
@@ -114,6 +114,7 @@ class Bench:
             session.execute(update(Photo).where(Photo.lease_until.is_not(None)).values(lease_until=past))
             session.execute(update(Chunk).where(Chunk.sent_at.is_not(None)).values(sent_at=past))
             session.execute(update(Job).values(ingest_sent_at=past))
+            session.execute(update(User).where(User.last_served_at.is_not(None)).values(last_served_at=past))
             session.execute(update(Job).where(Job.ingest_lease_until.is_not(None)).values(ingest_lease_until=past))
 
     def job(self) -> Job:

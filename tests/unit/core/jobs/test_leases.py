@@ -199,3 +199,22 @@ def test_a_new_run_unpacks_at_once_what_the_last_one_left(bench):
         jobs.take_up(session)
     assert bench.sweep() == [Hint("job", None, False)]
     assert bench.claim_ingest("w2") is not None
+
+
+def test_only_deaths_of_the_unpacking_without_any_progress_count(bench):
+    bench.submit()
+    for number in range(5):
+        claim = bench.claim_ingest(f"w{number}")
+        bench.add(claim, [NewPhoto(number, f"{number}.jpg", original_key="o")])
+        bench.age(31)
+        bench.sweep()
+    assert (bench.job().state, bench.job().ingest_deaths) == (JobState.RUNNING, 1)
+
+
+def test_an_owner_may_let_go_of_all_that_it_holds(bench):
+    bench.ingest([2, 1])
+    bench.claim(0, "w1")
+    bench.claim(1, "w2")
+    with bench.database.write() as session:
+        jobs.release_held(session, "w1")
+    assert bench.states() == [PhotoState.PENDING, PhotoState.PENDING, PhotoState.RUNNING]

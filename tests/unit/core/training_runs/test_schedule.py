@@ -83,14 +83,15 @@ def test_a_due_run_starts_once_and_the_next_moment_is_set(bench):
     assert later(bench) > now + timedelta(hours=23)
 
 
-def test_two_schedulers_at_once_start_one_run(bench, database_url):
+def test_two_schedulers_at_once_start_one_run(bench):
     bench.photos(0, 2)
     bench.schedule()
     now = later(bench)
     gate, hints = threading.Barrier(4), []
+    url = bench.database.engine.url.render_as_string(hide_password=False)
 
     def look():
-        database = Database(database_url)
+        database = Database(url)
         gate.wait()
         with database.write() as session:
             found = runs.start_due(session, now)

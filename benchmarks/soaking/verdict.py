@@ -67,9 +67,7 @@ def judge(
         Finding("results committed of photographs that are not done", len(set(committed) - done), 0),
         Finding("photographs done without a commit in the ledger", len(done - set(committed)), 0),
         Finding("files missing in the storage", len(missing), 0),
-        Finding(
-            "network passes that were repeated, of all photographs", repeated / max(1, len(passes)), REPEATED_SHARE
-        ),
+        Finding("network passes that were repeated, of all photographs", repeated, REPEATED_SHARE),
         Finding("seconds from a kill to the next committed result, p99", percentile(late, 0.99), RECOVERY_S),
     ]
 

@@ -93,23 +93,28 @@ def receive(
 
 def renew_receiving(session: Session, job_id: str, lease_s: float) -> bool:
     """Wait on for the uploads; False when they were given up."""
-    renewed = update(Job).where(Job.id == job_id, Job.state == JobState.RECEIVING)
+    waited_for = (Job.id == job_id, Job.state == JobState.RECEIVING, Job.receiving_until.is_not(None))
     until = utc_now() + timedelta(seconds=lease_s)
-    return session.scalar(renewed.values(receiving_until=until).returning(Job.id)) is not None
+    return session.scalar(update(Job).where(*waited_for).values(receiving_until=until).returning(Job.id)) is not None
 
 
-def drop_receiving(session: Session, job_id: str, before: datetime | None = None) -> bool:
-    """Forget a job whose uploads were refused or broke off; it was never accepted. The caller deletes the bytes.
+def give_up_receiving(session: Session, now: datetime) -> list[str]:
+    """Wait no longer for uploads that stand still, and give the jobs whose bytes are to be deleted before their rows.
 
-    Args:
-        before: forget it only if it was waited for until then; None for whether or not.
+    So a row that is still there tells of bytes that may still be there.
+    """
+    receiving = Job.state == JobState.RECEIVING
+    session.execute(update(Job).where(receiving, Job.receiving_until < now).values(receiving_until=None))
+    return list(session.scalars(select(Job.id).where(receiving, Job.receiving_until.is_(None))))
+
+
+def drop_receiving(session: Session, job_id: str) -> bool:
+    """Forget a job whose uploads were refused or broke off, and of which nothing is stored; it was never accepted.
 
     Returns:
-        Whether it was forgotten. One that was accepted meanwhile never is.
+        Whether it was forgotten. One that was accepted never is.
     """
     receiving = select(Job.id).where(Job.id == job_id, Job.state == JobState.RECEIVING).with_for_update()
-    if before is not None:
-        receiving = receiving.where(Job.receiving_until < before)
     if session.scalar(receiving) is None:
         return False
     session.execute(delete(JobEvent).where(JobEvent.job_id == job_id))
@@ -145,6 +150,8 @@ def submit(
     job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
     if job is None:
         job = receive(session, job_id=job_id, owner_id=owner_id, name=name, model_version=model_version, lease_s=0)
+    elif job.receiving_until is None:
+        raise StateError("upload_given_up", "The upload stood still for too long and was given up.")
     job.name, job.model_version = name, model_version
     job.options = options or JobOptions()
     job.express, job.priority, job.lifetime_days = express, priority, lifetime_days

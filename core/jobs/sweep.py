@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, u
 from sqlalchemy.orm import Session
 
 from core.jobs.ingest import next_chunk_number
-from core.jobs.lifecycle import Hint, JobLimits, dispatch, drop_receiving, end, is_unpacking, lock_job, settle
+from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, give_up_receiving, is_unpacking, lock_job, settle
 from core.jobs.states import OPEN_PHOTO_STATES, SWEEPER, move_photos
 from core.records import Chunk, Job, JobState, Photo, PhotoState, User, utc_now
 
@@ -29,7 +29,7 @@ class Swept:
     """What a round found: hints to send; jobs whose uploads never came in whole, and whose bytes are to be deleted."""
 
     hints: list[Hint] = field(default_factory=list)
-    dropped_job_ids: list[str] = field(default_factory=list)
+    given_up_job_ids: list[str] = field(default_factory=list)
 
 
 def sweep(session: Session, limits: JobLimits) -> Swept:
@@ -50,7 +50,7 @@ def sweep(session: Session, limits: JobLimits) -> Swept:
         settle(session, job)
         hints += _revive_chunks(session, job, now, lost_before, RESENT_PER_ROUND - len(hints))
         hints += dispatch(session, job, limits)
-    return Swept(hints, _drop_unreceived(session, now))
+    return Swept(hints, give_up_receiving(session, now))
 
 
 def take_up(session: Session) -> None:
@@ -205,9 +205,3 @@ def _revive_chunks(session: Session, job: Job, now: datetime, lost_before: datet
     again = update(Chunk).where(Chunk.job_id == job.id, Chunk.number.in_(numbers)).values(sent_at=now)
     session.execute(again.execution_options(synchronize_session=False))
     return [Hint(job.id, number, job.express) for number in numbers]
-
-
-def _drop_unreceived(session: Session, now: datetime) -> list[str]:
-    given_up = select(Job.id).where(Job.state == JobState.RECEIVING, Job.receiving_until < now)
-    job_ids = session.scalars(given_up.limit(JOBS_PER_ROUND)).all()
-    return [job_id for job_id in job_ids if drop_receiving(session, job_id, before=now)]

@@ -9,7 +9,7 @@ import pytest
 
 from core.settings import SOURCE_ROOT
 
-PHOTOS = 600
+PHOTOS = 300
 SEED = 1
 
 

@@ -62,9 +62,11 @@ def sweep_jobs(context: Context) -> None:
     with context.database.write() as session:
         swept = jobs.sweep(session, context.job_limits)
     send_all(context.hints, swept.hints)
-    for job_id in swept.dropped_job_ids:
+    for job_id in swept.given_up_job_ids:
         shutil.rmtree(context.incoming_dir / job_id, ignore_errors=True)
-        delete_all(context.storage, folder_of(job_id))
+        if delete_all(context.storage, folder_of(job_id), PURGE_S):
+            with context.database.write() as session:
+                jobs.drop_receiving(session, job_id)
 
 
 def sweep_training(context: Context) -> None:

@@ -53,9 +53,11 @@ def make_weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def warm(gray2hue, make_weights):
-    """A version that colors more warmly, imported."""
+def warm(stack, gray2hue, make_weights, wait_until):
+    """A version that colors more warmly, imported, and made ready by the worker."""
     gray2hue("models", "import", make_weights(1), "--version", "warm")
+    log_path = stack.data_dir / "logs" / "worker.log"
+    wait_until(lambda: "model version warm can be loaded quickly" in log_path.read_text(), 240)
     return "warm"
 
 
@@ -115,8 +117,6 @@ def test_a_promotion_reaches_the_running_worker_and_a_rollback_too(
     stack, gray2hue, warm, log, wait_until, gray_jpegs, make_zip
 ):
     picture = gray_jpegs["coffee"]
-    log_path = stack.data_dir / "logs" / "worker.log"
-    wait_until(lambda: "model version warm can be loaded quickly" in log_path.read_text(), 240)
     with stack.client() as client:
         before = colorize(stack, client, picture)
         running = stack.submit(client, "many.zip", make_zip({f"{number}.jpg": picture for number in range(60)}))

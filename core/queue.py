@@ -28,6 +28,7 @@ EXPRESS_QUEUE = "express"
 MAINTENANCE_QUEUE = "maintenance"
 COLORIZE_QUEUE = "colorize"
 TRAIN_QUEUE = "train"
+CHUNK_QUEUES = (EXPRESS_QUEUE, COLORIZE_QUEUE)
 QUEUES = (EXPRESS_QUEUE, MAINTENANCE_QUEUE, COLORIZE_QUEUE, INGEST_QUEUE, TRAIN_QUEUE)
 
 AnyHint = Hint | MaterialHint | TrainHint
@@ -40,6 +41,9 @@ class HintSender(Protocol):
 
     def send(self, hint: AnyHint) -> None:
         """Send one hint; QueueError (`broker_away`) when the broker cannot be reached."""
+
+    def waiting_chunks(self) -> int:
+        """How many messages that ask for a chunk nobody has taken yet; QueueError (`broker_away`)."""
 
 
 def send_all(sender: HintSender, hints: Iterable[AnyHint]) -> None:
@@ -119,6 +123,18 @@ class Queue:
         except OperationalError as error:
             raise QueueError("broker_away", "The broker does not answer.") from error
 
+    def waiting_chunks(self) -> int:
+        """See HintSender.waiting_chunks."""
+        connection = self._celery.connection_for_read()
+        try:
+            with connection:
+                connection.ensure_connection(max_retries=1, timeout=2)
+                channel = connection.default_channel
+                declared = [channel.queue_declare(queue=name, auto_delete=False) for name in CHUNK_QUEUES]
+        except (OperationalError, *connection.connection_errors) as error:
+            raise QueueError("broker_away", "The broker does not answer.") from error
+        return sum(queue.message_count for queue in declared)
+
     def ping(self) -> None:
         """Raise QueueError (`broker_away`) unless the broker answers."""
         try:
@@ -148,3 +164,7 @@ class RecordedHints:
     def send(self, hint: AnyHint) -> None:
         """See HintSender.send."""
         self.sent.append(hint)
+
+    def waiting_chunks(self) -> int:
+        """See HintSender.waiting_chunks."""
+        return sum(isinstance(hint, Hint) and hint.chunk is not None for hint in self.sent)

@@ -34,6 +34,16 @@ def test_each_hint_goes_to_the_queue_that_its_worker_listens_to(broker, redis_ur
     assert lengths == {"ingest": 2, "colorize": 1, "express": 2, "maintenance": 0, "train": 1}
 
 
+def test_how_many_messages_of_chunks_wait_is_known(broker, redis_url):
+    queue = Queue(redis_url, 60)
+    assert queue.waiting_chunks() == 0
+    for hint in (Hint("a", None, False), Hint("a", 0, False), Hint("b", 0, True), Hint("a", 1, False)):
+        queue.send(hint)
+    assert queue.waiting_chunks() == 3
+    with pytest.raises(QueueError):
+        Queue(f"redis://127.0.0.1:{free_port()}/0", 60).waiting_chunks()
+
+
 @contextmanager
 def recording_worker(redis_url, *options):
     """A worker that notes what it was asked for, while the block runs."""

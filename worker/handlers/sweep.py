@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core import jobs, training_material, training_runs
 from core.database import is_away
-from core.errors import TransientError
+from core.errors import QueueError, TransientError
 from core.fixity import orphans
 from core.leases import take_lease
 from core.queue import AnyHint, send_all
@@ -59,14 +59,23 @@ def hold_lease(context: Context, duration_s: float) -> bool:
 
 def sweep_jobs(context: Context) -> None:
     """Take back what dead workers held, close what is done, send the hints that may be lost."""
+    is_empty = queue_is_empty(context)
     with context.database.write() as session:
-        swept = jobs.sweep(session, context.job_limits)
+        swept = jobs.sweep(session, context.job_limits, queue_is_empty=is_empty)
     send_all(context.hints, swept.hints)
     for job_id in swept.given_up_job_ids:
         shutil.rmtree(context.incoming_dir / job_id, ignore_errors=True)
         if delete_all(context.storage, folder_of(job_id), PURGE_S):
             with context.database.write() as session:
                 jobs.drop_receiving(session, job_id)
+
+
+def queue_is_empty(context: Context) -> bool:
+    """Whether the broker is known to have no message of a chunk."""
+    try:
+        return context.hints.waiting_chunks() == 0
+    except QueueError:
+        return False
 
 
 def sweep_training(context: Context) -> None:

@@ -218,3 +218,24 @@ def test_an_owner_may_let_go_of_all_that_it_holds(bench):
     with bench.database.write() as session:
         jobs.release_held(session, "w1")
     assert bench.states() == [PhotoState.PENDING, PhotoState.PENDING, PhotoState.RUNNING]
+
+
+def test_hints_that_an_empty_queue_shows_to_be_lost_are_sent_again_sooner(bench):
+    bench.ingest([1, 1])
+    bench.age(6)
+    with bench.database.write() as session:
+        assert jobs.sweep(session, bench.limits).hints == []
+        assert jobs.sweep(session, bench.limits, queue_is_empty=True).hints == [
+            Hint("job", 0, False),
+            Hint("job", 1, False),
+        ]
+        assert jobs.sweep(session, bench.limits, queue_is_empty=True).hints == []
+
+
+def test_while_chunks_are_taken_a_hint_that_waits_is_not_sent_again_so_soon(bench):
+    bench.ingest([1, 1])
+    bench.age(31)
+    bench.work(0)
+    assert bench.sweep() == []
+    bench.age(121)
+    assert bench.sweep() == [Hint("job", 1, False)]

@@ -198,7 +198,7 @@ def notes(soak: Soak, options: argparse.Namespace, duration_s: float) -> list[st
         "",
         f"Seed {options.seed}; {soak.sent} files in archives of {OWNERS} owners; {duration_s / 60:.1f} minutes.",
         f"Workers killed: {workers['parent']} main processes, {workers['child']} pool children, "
-        f"{sum(poisoned.values())} by {len(poisoned)} photographs that kill.",
+        f"{sum(poisoned.values())} deaths by photographs that kill, of which there were {len(poisoned)}.",
         f"Database: {databases['restart']} restarts, {databases['kill']} kills. "
         f"Broker: {len(soak.blows['broker'].times)} times FLUSHALL; {soak.doubled}.",
         f"Leases of {lease_s} s. Python {platform.python_version()}, PostgreSQL {postgres}, Redis {redis_version()}, "

@@ -66,7 +66,9 @@ def test_zeros_are_an_empty_tar_only_by_name():
     assert archive_kind(io.BytesIO(bytes(10_240)), "photos.bin") is None
 
 
-@pytest.mark.parametrize("content", [a_zip(), a_tar(), gzip.compress(a_tar()), b"text"])
+@pytest.mark.parametrize(
+    "content", [a_zip(), a_tar(), gzip.compress(a_tar()), b"text"], ids=["zip", "tar", "gz", "none"]
+)
 def test_the_stream_is_rewound(content):
     stream = io.BytesIO(content)
     stream.seek(3)

@@ -2,9 +2,10 @@
 
     python -m benchmarks.ablation PHOTOS... --validation PATH --steps 500 --size-px 64 --out benchmarks/results/ablation
 
-Each variant differs from its base in one choice. Variants of the first stage begin from nothing; variants of the second
-one, adversarial, begin from --parent, so that they can be compared after a few hundred steps at all. Rows that are in
-the results already are replaced by name, so --only may be given to add some, as long as the other options are the same.
+Each variant differs from its base in one choice. All begin from --parent, so that they can be compared after a hundred
+steps at all: what begins from nothing is near gray by then. Two rows repeat others with another seed: what lies within
+their difference is noise. Rows that are in the results already are replaced by name, so --only may be given to add
+some, as long as the other options are the same.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from benchmarks.common import Row, report
 from core.checkpoints import read_metadata
 from core.runtimes.torch_runtime import TorchRuntime
 from core.settings import SOURCE_ROOT
-from core.training.config import NO_AUGMENTATION, StageConfig, TrainingConfig
+from core.training.config import NO_AUGMENTATION, Schedule, StageConfig, StageKind, TrainingConfig
 from core.training.data import PreparedPhotos
 from core.training.evaluation import center_crop, evaluate, gray, model_predictor
 from core.training.loop import train
@@ -42,34 +43,38 @@ class Variant:
         kind: of its one stage.
         changes: to the plain config, the base's for all but the base itself.
         schedule: of the learning rate.
+        seed_offset: added to the seed.
     """
 
     name: str
     differs_by: str
-    kind: str = "l1"
+    kind: StageKind = "l1"
     changes: Mapping[str, Any] = field(default_factory=dict)
-    schedule: str = "cosine"
+    schedule: Schedule = "cosine"
+    seed_offset: int = 0
 
 
 PLAIN: Mapping[str, Any] = {"chroma_weight": 0, "ema_decay": 0, **NO_AGING}
-EMA: Mapping[str, Any] = {"ema_decay": 0.98}
-PLAIN_GAN: Mapping[str, Any] = {**EMA, "spectral_norm": False, "critic_warmup_steps": 0}
+EMA: Mapping[str, Any] = {**PLAIN, "ema_decay": 0.95}
+CHROMA: Mapping[str, Any] = {**EMA, "chroma_weight": 4}
+GAN: Mapping[str, Any] = {**CHROMA, "spectral_norm": False, "critic_warmup_steps": 0}
+WARM: Mapping[str, Any] = {**GAN, "critic_warmup_steps": 50}
 
 VARIANTS = (
     Variant("seed", "the seed's first stage: plain L1, the last weights", changes=PLAIN),
-    Variant("ema", "seed, with the average of the weights", changes={**PLAIN, **EMA}),
-    Variant("one-cycle", "ema, with one cycle in place of cosine", changes={**PLAIN, **EMA}, schedule="one_cycle"),
-    Variant("aging", "ema, with old photographs imitated", changes={**PLAIN, **EMA, "augmentation": {}}),
-    Variant("chroma", "ema, with strong colors weighted in L1", changes={**PLAIN, **EMA, "chroma_weight": 4}),
-    Variant("chroma-8", "ema, with them weighted twice that", changes={**PLAIN, **EMA, "chroma_weight": 8}),
-    Variant("classes", "ema, with the rebalanced head", changes={**PLAIN, **EMA, "class_weight": 0.02}),
-    Variant("gan", "the seed's second stage: lambda 100, from the parent", "adversarial", PLAIN_GAN),
-    Variant("gan-warm", "gan, with the critic warmed up", "adversarial", {**PLAIN_GAN, "critic_warmup_steps": 50}),
-    Variant("gan-spectral", "gan, with spectral norm", "adversarial", {**PLAIN_GAN, "spectral_norm": True}),
-    Variant("gan-features", "gan, with features matched", "adversarial", {**PLAIN_GAN, "feature_matching_weight": 10}),
-    Variant("gan-lambda-30", "gan, with lambda 30", "adversarial", {**PLAIN_GAN, "l1_weight": 30}),
-    Variant("gan-all", "warmed up, spectral norm", "adversarial", {**EMA, "critic_warmup_steps": 50}),
-    Variant("no-gan", "the same steps from the parent by L1 alone", "tuned", EMA),
+    Variant("ema", "seed, with the average of the weights", changes=EMA),
+    Variant("one-cycle", "ema, with one cycle in place of cosine", changes=EMA, schedule="one_cycle"),
+    Variant("chroma", "ema, with strong colors weighted in L1 by up to 1 + 4 * 0.8", changes=CHROMA),
+    Variant("chroma-again", "chroma, with another seed", changes=CHROMA, seed_offset=1),
+    Variant("chroma-8", "ema, with them weighted by up to 1 + 8 * 0.8", changes={**EMA, "chroma_weight": 8}),
+    Variant("aging", "chroma, with old photographs imitated", changes={**CHROMA, "augmentation": {}}),
+    Variant("classes", "chroma, with the rebalanced head", changes={**CHROMA, "class_weight": 0.02}),
+    Variant("gan", "the seed's second stage, lambda 100, with chroma's L1 and average", "adversarial", GAN),
+    Variant("gan-warm", "gan, with the critic warmed up for half of the steps", "adversarial", WARM),
+    Variant("gan-warm-again", "gan-warm, with another seed", "adversarial", WARM, seed_offset=1),
+    Variant("gan-spectral", "gan-warm, with spectral norm", "adversarial", {**WARM, "spectral_norm": True}),
+    Variant("gan-features", "gan-warm, with features matched", "adversarial", {**WARM, "feature_matching_weight": 10}),
+    Variant("gan-lambda-30", "gan-warm, with lambda 30", "adversarial", {**WARM, "l1_weight": 30}),
 )
 
 
@@ -100,19 +105,17 @@ class Quiet:
 
 def config_of(variant: Variant, options: argparse.Namespace) -> TrainingConfig:
     """The variant's config at the budget that is asked for."""
-    begins_from_parent = variant.kind != "l1"
     stage = StageConfig(
-        kind="adversarial" if variant.kind == "adversarial" else "l1",
+        kind=variant.kind,
         size_px=options.size_px,
         steps=options.steps,
         batch_size=options.batch_size,
-        learning_rate=5e-5 if begins_from_parent else 1e-3,
-        schedule=variant.schedule,  # type: ignore[arg-type]  # checked by pydantic
+        learning_rate=options.learning_rate,
+        schedule=variant.schedule,
     )
     plain = {
         "recipe": "ablation",
-        "seed": options.seed,
-        "from_parent": begins_from_parent,
+        "seed": options.seed + variant.seed_offset,
         "stages": (stage,),
         "validate_every_steps": options.steps,
         "checkpoint_every_steps": options.steps,
@@ -162,9 +165,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+", help="folders or archives of color photographs")
     parser.add_argument("--validation", type=Path, required=True, help="likewise, none of them among the others")
-    parser.add_argument("--validation-count", type=int, default=96, help="photographs of it at most")
+    parser.add_argument("--validation-count", type=int, default=200, help="photographs of it at most")
     parser.add_argument("--parent", type=Path, default=SOURCE_ROOT / "models", help="folder of the model to tune")
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--size-px", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
@@ -185,8 +189,9 @@ def main() -> None:
     validation = [held_out.rgb(number * len(held_out) // count) for number in range(count)]
     parent = read_metadata(options.parent).version
     notes = [
-        f"{options.steps} steps of {options.batch_size} crops at {options.size_px} pixels, seed {options.seed}; "
-        f"{len(photos)} photographs; parent {parent}; scored on {count}."
+        f"{options.steps} steps of {options.batch_size} crops at {options.size_px} pixels, "
+        f"learning rate {options.learning_rate:g}, seed {options.seed}; {len(photos)} photographs; parent {parent}; "
+        f"scored on {count}."
     ]
     rows = earlier_rows(options.out) or baseline_rows(validation, options.parent)
     names = [*BASELINES, *(variant.name for variant in VARIANTS)]

@@ -106,8 +106,8 @@ class Learner:
         self.part_size = stage.batch_size
         betas, rate = BETAS[stage.kind], stage.learning_rate
         learning = [*self.generator.parameters(), *(self.classifier.parameters() if self.classifier else ())]
-        self._optimizer = torch.optim.AdamW(learning, rate, betas, weight_decay=WEIGHT_DECAY)
-        self._critic_optimizer = torch.optim.AdamW(self.critic.parameters(), rate, betas, weight_decay=0)
+        self._optimizer = torch.optim.AdamW(learning, rate, betas, weight_decay=WEIGHT_DECAY, fused=True)
+        self._critic_optimizer = torch.optim.AdamW(self.critic.parameters(), rate, betas, weight_decay=0, fused=True)
 
     def update(
         self, kind: str, learning_rate: float, lightness: Tensor, real_ab: Tensor, *, critic_only: bool = False

@@ -15,7 +15,7 @@ def admin(site, password):
     return site.browser(site.user("grace", admin=True, password=password))
 
 
-@pytest.mark.parametrize("path", ["/training", f"/training/runs/{new_id()}"])
+@pytest.mark.parametrize("path", ["/training", f"/training/runs/{new_id()}"], ids=["all", "one"])
 def test_training_is_for_admins_alone(ada, path):
     answer = ada.get(path)
     assert answer.status_code == 403

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +93,14 @@ class Settings(BaseSettings):
         values["training_dir"] = Path(str(values.get("training_dir") or data_dir / "training")).absolute()
         values["database_url"] = values.get("database_url") or f"sqlite:///{data_dir / 'gray2hue.db'}"
         return values
+
+    @field_validator("heartbeat_s")
+    @classmethod
+    def beats_within_the_lease(cls, heartbeat_s: float, info: ValidationInfo) -> float:
+        """Two beats fit into a lease, or healthy workers would be taken for dead."""
+        if 2 * heartbeat_s > info.data.get("lease_s", 2 * heartbeat_s):
+            raise ValueError("at most half of LEASE_S")
+        return heartbeat_s
 
     @property
     def incoming_dir(self) -> Path:

@@ -47,7 +47,9 @@ class NewPhoto:
 
 def claim_ingest(session: Session, job_id: str, owner: str, limits: JobLimits) -> IngestClaim | None:
     """Take the job's unpacking, or give None where there is nothing to unpack or somebody is at it."""
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    locked = select(Job).where(Job.id == job_id).with_for_update()
+    # Whatever the session knew of it was read before the lock.
+    job = session.scalar(locked.execution_options(populate_existing=True))
     now = utc_now()
     if job is None or job.ingested_at is not None or job.state not in (JobState.QUEUED, JobState.RUNNING):
         return None

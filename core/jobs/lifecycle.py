@@ -147,7 +147,8 @@ def submit(
         actor: who sent it, for the log.
 
     """
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    locked = select(Job).where(Job.id == job_id).with_for_update()
+    job = session.scalar(locked.execution_options(populate_existing=True))
     if job is None:
         job = receive(session, job_id=job_id, owner_id=owner_id, name=name, model_version=model_version, lease_s=0)
     elif job.receiving_until is None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.jobs.ingest import next_chunk_number
+from core.jobs.ingest import next_chunk_number, photos_added
 from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, give_up_receiving, is_unpacking, lock_job, settle
 from core.jobs.states import OPEN_PHOTO_STATES, SWEEPER, move_photos
 from core.records import Chunk, Job, JobState, Photo, PhotoState, User, utc_now
@@ -21,7 +21,7 @@ RESENT_PER_ROUND = 64
 """So many chunks are sent once more in one round at most: enough for all workers, and no flood after a long queue."""
 
 PATIENCE_WHILE_SERVED = 4
-"""While chunks are taken, a hint that waits is most likely behind others, not lost: it is sent again so much later."""
+"""While others are taken, a hint that waits is most likely behind them, not lost: it is sent again so much later."""
 
 QUICKER = 6
 """With an empty queue, hints are sent again after this part of the time."""
@@ -48,12 +48,13 @@ def sweep(session: Session, limits: JobLimits, *, queue_is_empty: bool = False) 
     """
     now = utc_now()
     lost_before = now - limits.resend_after / QUICKER if queue_is_empty else _lost_before(session, now, limits)
+    ingest_lost_before = _ingest_lost_before(session, now, limits)
     hints: list[Hint] = []
-    for job_id in session.scalars(_amiss(now, lost_before, limits)).all():
+    for job_id in session.scalars(_amiss(now, lost_before, ingest_lost_before)).all():
         job = lock_job(session, job_id)
         if job.state not in _OPEN_STATES:
             continue
-        hints += _revive_ingest(session, job, now, limits)
+        hints += _revive_ingest(session, job, now, ingest_lost_before, limits)
         _take_back_photos(session, job, now, limits)
         _close_chunks(session, job)
         settle(session, job)
@@ -109,13 +110,23 @@ def _lost_before(session: Session, now: datetime, limits: JobLimits) -> datetime
     return now - limits.resend_after * (PATIENCE_WHILE_SERVED if is_served else 1)
 
 
-def _amiss(now: datetime, lost_before: datetime, limits: JobLimits) -> Select[Any]:
+def _ingest_lost_before(session: Session, now: datetime, limits: JobLimits) -> datetime:
+    """A job whose unpacking was sent before this, and is in nobody's hands, is sent again."""
+    is_served = session.scalar(select(Job.id).where(Job.ingest_lease_until > now).limit(1)) is not None
+    return now - limits.resend_after * (PATIENCE_WHILE_SERVED if is_served else 1)
+
+
+def _amiss(now: datetime, lost_before: datetime, ingest_lost_before: datetime) -> Select[Any]:
     """The open jobs that something may have to be done about, the oldest first."""
     unfinished = and_(Chunk.job_id == Job.id, Chunk.finished_at.is_(None))
     running = Job.state == JobState.RUNNING
     reasons: list[ColumnElement[bool]] = [
         Job.state == JobState.CANCELING,
-        and_(Job.ingested_at.is_(None), Job.state.in_((JobState.QUEUED, JobState.RUNNING)), _ingest_rests(now, limits)),
+        and_(
+            Job.ingested_at.is_(None),
+            Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
+            _ingest_rests(now, ingest_lost_before),
+        ),
         exists().where(Photo.job_id == Job.id, Photo.state == PhotoState.RUNNING, Photo.lease_until <= now),
         and_(running, exists().where(unfinished, Chunk.sent_at < lost_before)),
         and_(running, exists().where(unfinished, ~_HAS_OPEN_PHOTOS)),
@@ -126,26 +137,36 @@ def _amiss(now: datetime, lost_before: datetime, limits: JobLimits) -> Select[An
     return found.order_by(Job.created_at).limit(JOBS_PER_ROUND)
 
 
-def _ingest_rests(now: datetime, limits: JobLimits) -> ColumnElement[bool]:
-    unsent = or_(Job.ingest_sent_at.is_(None), Job.ingest_sent_at <= now - limits.resend_after)
+def _ingest_rests(now: datetime, lost_before: datetime) -> ColumnElement[bool]:
+    unsent = or_(Job.ingest_sent_at.is_(None), Job.ingest_sent_at <= lost_before)
     return or_(Job.ingest_lease_until <= now, and_(Job.ingest_lease_until.is_(None), unsent))
 
 
-def _revive_ingest(session: Session, job: Job, now: datetime, limits: JobLimits) -> list[Hint]:
+def _revive_ingest(session: Session, job: Job, now: datetime, lost_before: datetime, limits: JobLimits) -> list[Hint]:
     if job.ingested_at is not None or job.state not in (JobState.QUEUED, JobState.RUNNING) or is_unpacking(job):
         return []
     if job.ingest_lease_until is not None:
         job.ingest_deaths += 1
         job.ingest_owner, job.ingest_lease_until = "", None
         if job.ingest_deaths >= limits.max_deaths:
-            job.ingested_at = now
-            message = f"Unpacking {job.name} ended {job.ingest_deaths} workers."
-            end(session, job, JobState.FAILED, "worker_died", message)
+            _give_up_unpacking(session, job, now)
             return []
-    elif job.ingest_sent_at is not None and job.ingest_sent_at > now - limits.resend_after:
+    elif job.ingest_sent_at is not None and job.ingest_sent_at > lost_before:
         return []
     job.ingest_sent_at = now
     return [Hint(job.id, None, job.express)]
+
+
+def _give_up_unpacking(session: Session, job: Job, now: datetime) -> None:
+    """What was found in the uploads is done all the same, and a row that failed tells of the rest."""
+    reason = {"code": "worker_died", "message": f"Unpacking {job.name} ended {job.ingest_deaths} workers."}
+    job.ingested_at = now
+    position = photos_added(session, job.id)
+    if position == 0:
+        end(session, job, JobState.FAILED, **reason)
+        return
+    row = {"job_id": job.id, "position": position, "path": job.name, "finished_at": now}
+    session.add(Photo(state=PhotoState.FAILED, **row, **reason))
 
 
 def _take_back_photos(session: Session, job: Job, now: datetime, limits: JobLimits) -> None:

@@ -68,9 +68,9 @@ def distant(tmp_path: Path, postgres_url: str) -> Iterator[tuple[Context, Losing
     server = make_url(postgres_url)
     proxy = LosingProxy(Path(str(server.query["host"])) / ".s.PGSQL.5432")
     url = server.set(host="127.0.0.1", port=proxy.port, query={}).render_as_string(hide_password=False)
-    settings = Settings(data_dir=tmp_path, database_url=url, broker_url="memory://", chunk_photos=3, heartbeat_s=600)
+    settings = Settings(data_dir=tmp_path, database_url=url, broker_url="memory://", chunk_photos=3)
     migrate(settings)
-    context = replace(open_context(settings), hints=RecordedHints())
+    context = replace(open_context(settings), hints=RecordedHints(), heartbeat_s=600)
     with context.database.write() as session:
         session.add(User(id="ada", name="ada"))
     yield context, proxy

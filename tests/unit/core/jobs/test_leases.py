@@ -1,10 +1,13 @@
 """Leases, fencing and the sweeper, on SQLite and on PostgreSQL."""
 
 import threading
+from dataclasses import replace
+
+from sqlalchemy import update
 
 from core import jobs
 from core.jobs import Hint, NewPhoto
-from core.records import JobState, PhotoState
+from core.records import Job, JobState, PhotoState, utc_now
 
 
 def test_a_worker_that_lost_its_lease_comes_too_late(bench):
@@ -209,6 +212,49 @@ def test_only_deaths_of_the_unpacking_without_any_progress_count(bench):
         bench.age(31)
         bench.sweep()
     assert (bench.job().state, bench.job().ingest_deaths) == (JobState.RUNNING, 1)
+
+
+def test_what_was_found_before_unpacking_ended_too_many_workers_is_done(bench):
+    bench.submit()
+    bench.add(
+        bench.claim_ingest("w0"), [NewPhoto(0, "0.jpg", original_key="o"), NewPhoto(1, "1.jpg", original_key="o")]
+    )
+    bench.claim(0)
+    for number in range(1, 4):
+        bench.age(31)
+        bench.sweep()
+        bench.claim_ingest(f"w{number}")
+    bench.age(31)
+    for _ in range(3):
+        for hint in bench.sweep():
+            bench.work(hint.chunk)
+        bench.age(31)
+    *found, rest = bench.photos()
+    assert [photo.state for photo in found] == [PhotoState.DONE, PhotoState.DONE]
+    assert (rest.state, rest.code, rest.path) == (PhotoState.FAILED, "worker_died", bench.job().name)
+    assert bench.job().state == JobState.COMPLETED_WITH_ERRORS
+    assert bench.job().ingested_at is not None
+
+
+def test_jobs_that_wait_behind_others_to_be_unpacked_are_not_sent_again_and_again(bench):
+    bench.submit()
+    claim = bench.claim_ingest("w1")
+    replace(bench, job_id="waiting").submit()
+    for seconds, sent_again in ((31, []), (121, [Hint("waiting", None, False)])):
+        bench.age(seconds)
+        with bench.database.write() as session:
+            assert jobs.renew_ingest(session, claim, bench.limits)
+        assert bench.sweep() == sent_again
+
+
+def test_a_claim_heeds_what_was_committed_while_it_waited_for_the_lock(bench):
+    bench.submit()
+    with bench.database.write() as session:
+        stale = session.get_one(Job, bench.job_id)
+        theirs = {"ingest_owner": "w1", "ingest_epoch": 7, "ingest_lease_until": utc_now() + bench.limits.lease}
+        session.execute(update(Job).values(theirs).execution_options(synchronize_session=False))
+        assert stale.ingest_epoch == 0
+        assert jobs.claim_ingest(session, bench.job_id, "w2", bench.limits) is None
 
 
 def test_an_owner_may_let_go_of_all_that_it_holds(bench):

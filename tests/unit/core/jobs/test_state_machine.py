@@ -15,8 +15,10 @@ from core.jobs.states import JOB_TRANSITIONS, PHOTO_TRANSITIONS
 from core.records import FINAL_JOB_STATES, Job, JobEvent, JobState, Photo, PhotoState, User
 
 LIMITS = JobLimits(chunks_in_flight=2, lease_s=1000, resend_after_s=0, max_deaths=3)
-CHUNKS = {"large": (3, 2, 2, 1), "small": (1,)}
-OWNERS = {"large": "ada", "small": "bob"}
+CHUNKS = {"large": (3, 2, 2, 1), "small": (1,), "broken": (2,)}
+OWNERS = {"large": "ada", "small": "bob", "broken": "ada"}
+BROKEN = "broken"
+"""Whoever unpacks the rest of it dies."""
 WORKERS = ("w1", "w2", "w3")
 RESULT = jobs.PhotoResult("", 1, "0" * 64, "image/jpeg", "v-test", "test", 0.5, "", (), 0.0, 0.0, 9.0)
 OVER = (PhotoState.DONE, PhotoState.FAILED, PhotoState.SKIPPED, PhotoState.CANCELED)
@@ -36,6 +38,7 @@ class Engine(RuleBasedStateMachine):
         self.messages = []
         self.hands = {}
         self.late = []
+        self.born_failed = set()
         self.incarnation = Counter()
 
     @initialize()
@@ -55,7 +58,10 @@ class Engine(RuleBasedStateMachine):
                     self.messages += jobs.add_photos(session, claim, new, LIMITS)
                     self.photos |= {photo.id: (PhotoState.PENDING, 0) for photo in new}
                     position += count
-                jobs.finish_ingest(session, claim)
+                if job_id == BROKEN:
+                    jobs.free_leases(session, "intake")
+                else:
+                    jobs.finish_ingest(session, claim)
 
     def name(self, worker):
         return f"{worker}-{self.incarnation[worker]}"
@@ -70,6 +76,11 @@ class Engine(RuleBasedStateMachine):
             self.take(worker, self.messages.pop(index % len(self.messages)))
 
     def take(self, worker, hint):
+        if hint.chunk is None:
+            with self.database.write() as session:
+                jobs.claim_ingest(session, hint.job_id, "intake", LIMITS)
+                jobs.free_leases(session, "intake")
+            return
         with self.database.write() as session:
             work = jobs.claim_next(session, hint.job_id, hint.chunk, self.name(worker), LIMITS)
         if work is None:
@@ -145,6 +156,10 @@ class Engine(RuleBasedStateMachine):
         with self.database.write() as session:
             self.messages += jobs.sweep(session, LIMITS).hints
             found = {photo.id: photo for photo in session.scalars(select(Photo))}
+        for id_ in found.keys() - self.photos.keys():
+            assert (found[id_].job_id, found[id_].state, found[id_].code) == (BROKEN, PhotoState.FAILED, "worker_died")
+            self.photos[id_] = (PhotoState.FAILED, 0)
+            self.born_failed.add(id_)
         in_hand = {claim.id for _, claims in self.hands.values() for claim in claims}
         for id_, (state, epoch) in self.photos.items():
             photo = found[id_]
@@ -181,7 +196,7 @@ class Engine(RuleBasedStateMachine):
     def retry(self, session, job_id):
         self.messages += jobs.retry_failed(session, job_id, "user:x", LIMITS)[1]
         for photo in session.scalars(select(Photo).where(Photo.job_id == job_id)):
-            if self.photos[photo.id][0] == PhotoState.FAILED:
+            if self.photos[photo.id][0] == PhotoState.FAILED and photo.id not in self.born_failed:
                 self.photos[photo.id] = (PhotoState.PENDING, self.photos[photo.id][1])
 
     @rule(job_id=job_names, sure=st.integers(0, 9))
@@ -246,7 +261,8 @@ class Engine(RuleBasedStateMachine):
             states[key] = event.to_state
         assert {job_id: states[job_id] for job_id in CHUNKS} == jobs_now
         now = {id_: state for id_, (state, _) in self.photos.items()}
-        assert {id_: states.get(id_, PhotoState.PENDING) for id_ in now} == now
+        born = {id_: PhotoState.FAILED if id_ in self.born_failed else PhotoState.PENDING for id_ in now}
+        assert {id_: states.get(id_, born[id_]) for id_ in now} == now
 
 
 def test_any_interleaving_of_workers_sweeper_and_people_ends_as_the_model_says(database):

@@ -126,7 +126,7 @@ def promote(version: str, reason: str) -> None:
     """Have new jobs use VERSION, without a restart. Running jobs keep theirs."""
     settings = read_settings()
     with _writing(settings) as session:
-        check_stored(LocalStorage(settings.storage_dir), registry.get_version(session, version))
+        _check_usable(settings, registry.get_version(session, version))
         _tell_promoted(registry.promote(session, version, _person(), reason))
 
 
@@ -137,8 +137,13 @@ def rollback(reason: str) -> None:
     settings = read_settings()
     with _writing(settings) as session:
         changed = registry.roll_back(session, _person(), reason)
-        check_stored(LocalStorage(settings.storage_dir), registry.get_version(session, changed.version))
+        _check_usable(settings, registry.get_version(session, changed.version))
         _tell_promoted(changed)
+
+
+def _check_usable(settings: Settings, version: ModelVersion) -> None:
+    storage = LocalStorage(settings.storage_dir)
+    check_stored(storage, version, settings.models_dir, settings.imported_models_dir)
 
 
 def _tell_promoted(changed: Promotion) -> None:

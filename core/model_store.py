@@ -136,10 +136,23 @@ def _is_whole(folder: Path, sha256: str) -> bool:
     return True
 
 
-def check_stored(storage: Storage, registered: ModelVersion) -> None:
-    """Raise where the storage should have a version's weights, whole, and does not; as read_stored does."""
+def check_stored(storage: Storage, registered: ModelVersion, shipped_dir: Path, imported_dir: Path) -> None:
+    """Raise where nobody could use a version: what the storage should have of it is not there, whole, or it came with
+    a program that another one, with another model, took the place of.
+
+    Args:
+        storage: that all machines share.
+        registered: the version.
+        shipped_dir: the model.json of what comes with the program; its weights need not be on this machine.
+        imported_dir: this machine's copies, a folder each.
+
+    Raises:
+        CheckpointError, StorageError: as read_stored says.
+    """
     if registered.key:
         read_stored(storage, registered.key, registered.sha256)
+    else:
+        find_model(registered.version, shipped_dir, imported_dir)
 
 
 def provide_model(storage: Storage, registered: ModelVersion, shipped_dir: Path, imported_dir: Path) -> Path:

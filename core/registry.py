@@ -13,7 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.errors import CheckpointError, NotFoundError, StateError
-from core.records import AliasName, ModelAlias, ModelSource, ModelVersion, Promotion, utc_now
+from core.records import (
+    AliasName,
+    ModelAlias,
+    ModelSource,
+    ModelVersion,
+    Promotion,
+    TrainingRun,
+    Verdict,
+    utc_now,
+)
 
 INSTALL, PROMOTE, ROLLBACK = "install", "promote", "rollback"
 OURSELVES = "gray2hue"
@@ -28,10 +37,19 @@ def get_version(session: Session, version: str) -> ModelVersion:
     return found
 
 
-def all_versions(session: Session, limit: int | None = None) -> Sequence[ModelVersion]:
-    """Every version, or so many of them, newest first."""
+def all_versions(session: Session) -> Sequence[ModelVersion]:
+    """Every version, newest first."""
     newest_first = select(ModelVersion).order_by(ModelVersion.created_at.desc(), ModelVersion.version)
-    return session.scalars(newest_first.limit(limit)).all()
+    return session.scalars(newest_first).all()
+
+
+def newest_version(session: Session) -> ModelVersion | None:
+    """The one that came last, unless it was trained and found to be no better than the one in use."""
+    rejected = select(TrainingRun.candidate).where(
+        TrainingRun.verdict == Verdict.REJECTED, TrainingRun.candidate.is_not(None)
+    )
+    newest_first = select(ModelVersion).order_by(ModelVersion.created_at.desc(), ModelVersion.version)
+    return session.scalar(newest_first.where(ModelVersion.version.not_in(rejected)).limit(1))
 
 
 def aliased(session: Session, name: AliasName) -> ModelVersion | None:

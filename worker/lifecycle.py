@@ -113,11 +113,11 @@ class WorkerProcess:
             return registry.active_version(session).version
 
     def _upcoming(self) -> list[str]:
-        """The candidate, and what was imported or trained last."""
+        """The candidate, and what was imported or trained last and not rejected."""
         with self.context.database.read() as session:
             candidate = registry.aliased(session, AliasName.CANDIDATE)
-            newest = registry.all_versions(session, limit=1)
-        return [version.version for version in (candidate, *newest) if version is not None]
+            newest = registry.newest_version(session)
+        return [version.version for version in (candidate, newest) if version is not None]
 
     def _prepare(self, version: str) -> None:
         self._load(version).runtime.close()

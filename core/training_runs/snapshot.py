@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.records import Split, TrainingPhoto, utc_now
-from core.training_material import LEAST_COMPARED, lock_training, usable_photos
+from core.training_material import lock_training, usable_photos
 from core.training_runs.claims import RunClaim, held_run
 
 VALIDATION_SHARE = 20
 MOST_VALIDATION = 64
+ENOUGH_FROZEN = 250
+"""With so many, the intervals of both deciding numbers are about as wide as their tolerances (core.training.gate);
+a smaller set that took no more would turn down nearly everything, for ever."""
 SETS = ("train", "validation", "frozen", "held_out")
 
 
@@ -45,8 +48,8 @@ class Snapshot:
 def settle_snapshot(session: Session, claim: RunClaim) -> Snapshot | None:
     """Settle what the run works on, or give what was settled before; None when the claim is void.
 
-    What was withdrawn since then is left out. The frozen set takes no more from the first run on that finds enough in
-    it.
+    What was withdrawn since then is left out. The frozen set takes no more from the first run on that finds
+    ENOUGH_FROZEN in it; until then it grows with the collection.
     """
     schedule = lock_training(session)
     run = held_run(session, claim)
@@ -55,7 +58,7 @@ def settle_snapshot(session: Session, claim: RunClaim) -> Snapshot | None:
     rows = {split: usable_photos(session, split) for split in Split}
     if not run.snapshot:
         run.snapshot = _settled(rows)
-        if schedule.frozen_at is None and len(rows[Split.FROZEN]) >= LEAST_COMPARED:
+        if schedule.frozen_at is None and len(rows[Split.FROZEN]) >= ENOUGH_FROZEN:
             schedule.frozen_at = utc_now()
     by_hash = {photo.sha256: photo for photos in rows.values() for photo in photos}
     return Snapshot(*(_found(run.snapshot[name], by_hash) for name in SETS))

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from core import registry
 from core.model_store import check_stored
-from core.records import AliasName
+from core.records import AliasName, ModelVersion
 from web.auth import current_admin
 from web.bodies import JsonBody, Text, read_json
 from web.responses import tagged_json
@@ -42,7 +42,7 @@ def promote(version: str) -> ResponseReturnValue:
     """Let new jobs have this version from now on. Jobs that are there keep theirs."""
     actor, body = current_admin(), read_json(ChangeBody)
     with services().database.write() as records:
-        check_stored(services().storage, registry.get_version(records, version))
+        check_usable(registry.get_version(records, version))
         registry.promote(records, version, actor.name, body.reason)
         return jsonify(models_json(records))
 
@@ -53,5 +53,11 @@ def roll_back() -> ResponseReturnValue:
     actor, body = current_admin(), read_json(ChangeBody)
     with services().database.write() as records:
         change = registry.roll_back(records, actor.name, body.reason)
-        check_stored(services().storage, registry.get_version(records, change.version))
+        check_usable(registry.get_version(records, change.version))
         return jsonify(models_json(records))
+
+
+def check_usable(version: ModelVersion) -> None:
+    """Raise where new jobs could not be colorized with a version; as model_store.check_stored does."""
+    settings = services().settings
+    check_stored(services().storage, version, settings.models_dir, settings.imported_models_dir)

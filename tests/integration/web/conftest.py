@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from core import accounts, jobs, registry
+from core.checkpoints import METADATA_NAME, read_metadata
 from core.database import Database
 from core.options import JobOptions
 from core.queue import RecordedHints
@@ -57,6 +58,13 @@ class Site:
                 link = accounts.make_setup_link(records, user, 60)
                 user = accounts.use_setup_link(records, link, password)
         return user
+
+    def have_model(self, version: str) -> None:
+        """Have a machine's own copy of a version say that it is there; its weights are the workers' matter."""
+        folder = self.settings.imported_models_dir / version
+        folder.mkdir(parents=True)
+        metadata = read_metadata(self.settings.models_dir).model_copy(update={"version": version})
+        (folder / METADATA_NAME).write_text(metadata.model_dump_json())
 
     def setup_link(self, user: User) -> str:
         with self.database.write() as records:

@@ -1,5 +1,7 @@
 """Model versions over the API: who may look, who may change the one in use, and what comes of it."""
 
+import shutil
+
 import pytest
 
 from core import registry
@@ -10,6 +12,8 @@ from web.serializers_training import PROMOTIONS_SHOWN
 @pytest.fixture
 def versions(site):
     """A trained version that awaits a decision, beside the one in use."""
+    for version in ("v-next", "v-test"):
+        site.have_model(version)
     with site.database.write() as records:
         registry.register(
             records,
@@ -149,3 +153,12 @@ def test_a_version_whose_stored_weights_are_damaged_is_not_put_in_use(site, admi
     assert (response.status_code, response.json["code"]) == (409, "model_version_missing")
     assert "models/v-lost" in response.json["detail"]
     assert admin.get("/api/v1/models").json["active"] == "v-test"
+
+
+@pytest.mark.usefixtures("versions")
+def test_a_version_that_came_with_an_earlier_program_is_not_gone_back_to(site, admin):
+    shutil.rmtree(site.settings.imported_models_dir / "v-test")
+    admin.post("/api/v1/models/v-next/promotion")
+    response = admin.post("/api/v1/models/rollback")
+    assert (response.status_code, response.json["code"]) == (409, "model_version_missing")
+    assert admin.get("/api/v1/models").json["active"] == "v-next"

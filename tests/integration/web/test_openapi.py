@@ -158,6 +158,8 @@ def test_a_photo_that_was_approved_fits_its_schema(site, check):
 
 def test_models_fit_their_schemas(site, check):
     admin = site.program(site.user("root", admin=True))
+    for version in ("v-next", "v-test"):
+        site.have_model(version)
     with site.database.write() as records:
         registry.register(records, "v-next", "test", "1" * 64, parent="v-test", metrics={"de00": 10.5}, card="# v-next")
         registry.set_candidate(records, "v-next")

@@ -212,7 +212,12 @@ def test_a_version_is_provided_from_wherever_it_is(storage, copies):
 
 def test_whether_the_storage_has_a_version_is_told_before_it_is_used(storage, root):
     stored = ModelVersion(version="v1", name="net", sha256=SHA256, key=store_model(storage, PREPARED))
-    check_stored(storage, stored)
-    check_stored(storage, ModelVersion(version="v0", name="net", sha256=SHA256, key=""))
+    folders = (SHIPPED, root / "copies")
+    check_stored(storage, stored, *folders)
+    shipped, earlier = (
+        ModelVersion(version=version, name="net", sha256=SHA256, key="") for version in ("v0", "v-earlier")
+    )
+    check_stored(storage, shipped, *folders)
+    assert code_of(check_stored, storage, earlier, *folders) == "model_version_missing"
     flip(root / "models/v1/model.safetensors")
-    assert code_of(check_stored, storage, stored) == "damaged_weights"
+    assert code_of(check_stored, storage, stored, *folders) == "damaged_weights"

@@ -7,7 +7,7 @@ from core import registry
 from core.checkpoints import read_metadata
 from core.errors import CheckpointError, Gray2HueError, NotFoundError, StateError
 from core.migrate import register_shipped_model
-from core.records import AliasName, ModelSource, Promotion
+from core.records import AliasName, ModelSource, Promotion, RunState, RunTrigger, TrainingRun, Verdict
 from core.settings import SOURCE_ROOT
 
 SHIPPED = SOURCE_ROOT / "models"
@@ -246,3 +246,18 @@ def test_shipped_weights_that_are_known_stay_as_active_as_they_are(three, tmp_pa
     with three.write() as session:
         register_shipped_model(session, SHIPPED, tmp_path)
     assert active(three) == "v1"
+
+
+def test_a_rejected_version_is_not_the_one_that_workers_make_ready(database):
+    with database.write() as session:
+        register(session, "v1", "1")
+    with database.write() as session:
+        register(session, "v2", "2")
+        run = TrainingRun(trigger=RunTrigger.CLI, actor="ada", config={}, parent="v1", state=RunState.COMPLETED)
+        run.candidate, run.verdict = "v2", Verdict.REJECTED
+        session.add(run)
+        session.flush()
+        assert registry.newest_version(session).version == "v1"
+        run.verdict = Verdict.CANDIDATE
+        session.flush()
+        assert registry.newest_version(session).version == "v2"

@@ -8,8 +8,8 @@ from sqlalchemy import update
 from core import training_runs as runs
 from core.errors import NotFoundError, StateError
 from core.records import Job, Photo, PhotoState, RunState, Split, TrainingPhoto, Verdict, utc_now
-from core.training_material import LEAST_COMPARED
 from core.training_runs import TrainHint
+from core.training_runs.snapshot import ENOUGH_FROZEN
 
 
 def test_a_run_starts_from_the_active_version_and_keeps_its_config_in_full(bench):
@@ -242,14 +242,14 @@ def test_a_resumed_run_goes_on_with_what_it_began_with_but_for_what_was_withdraw
 
 
 def test_the_frozen_set_is_settled_by_the_first_run_that_finds_enough_in_it(bench):
-    bench.photos(0, LEAST_COMPARED - 1, Split.FROZEN)
+    bench.photos(0, ENOUGH_FROZEN - 1, Split.FROZEN)
     claim = bench.claim(bench.submit())
     bench.snapshot(claim)
     with bench.database.read() as session:
         assert runs.get_schedule(session).frozen_at is None
     bench.finish(claim)
 
-    bench.photos(100, 1, Split.FROZEN)
+    bench.photos(1000, 1, Split.FROZEN)
     bench.snapshot(bench.claim(bench.submit()))
     with bench.database.read() as session:
         assert runs.get_schedule(session).frozen_at is not None

@@ -20,6 +20,16 @@ PATIENCE_S = 120.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""libpq's, in seconds, the second in milliseconds. A server that is lost without a word, with its machine or its
+network, is noticed within half a minute; the system's own measures would take a quarter of an hour, or two hours."""
+
 AWAY_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL")
 AWAY_POSTGRES = ("08", "40", "53", "57P")
 """Classes of SQLSTATE: no connection, rolled back for others' sake, out of resources, shutting down or starting."""
@@ -34,7 +44,8 @@ class Database:
     lock half way; a reading one never waits (WAL). synchronous=FULL makes a commit survive a power cut.
 
     Args:
-        url: an SQLAlchemy URL, e.g. sqlite:////data/gray2hue.db or postgresql+psycopg://user@host/name.
+        url: an SQLAlchemy URL, e.g. sqlite:////data/gray2hue.db or postgresql+psycopg://user@host/name. What libpq is
+            told in it goes before POSTGRES_OPTIONS.
     """
 
     def __init__(self, url: str) -> None:
@@ -44,7 +55,8 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        arguments = {"timeout": 60.0} if self.is_sqlite else {"connect_timeout": 5}
+        defaults: dict[str, float] = {"timeout": 60.0} if self.is_sqlite else {**POSTGRES_OPTIONS}
+        arguments = {name: value for name, value in defaults.items() if name not in parsed.query}
         self.engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite, connect_args=arguments)
         self._writing = self.engine
         if self.is_sqlite:

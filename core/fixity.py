@@ -19,7 +19,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, BinaryIO
 
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from core.database import Database
@@ -32,7 +32,7 @@ PAGE = 500
 AHEAD_PER_THREAD = 4
 JOB_KEY = re.compile(
     r"jobs/(?P<job>[^/]+)/"
-    r"(?:uploads/\d+|originals/(?P<original>[^/.]+)|results/(?P<result>[^/.]+)-\d+)"
+    r"(?:(?P<upload>uploads/\d+)|originals/(?P<original>[^/.]+)|results/(?P<result>[^/.]+)-\d+)"
     r"(?P<shown>\.preview|\.thumbnail)?"
 )
 
@@ -245,11 +245,19 @@ def orphans(database: Database, storage: Storage, job_id: str | None = None) -> 
 
     They are what a process left that died between storing and committing. Nothing is lost by them but room.
     """
+    for page in orphan_pages(database, storage, job_id):
+        yield from page
+
+
+def orphan_pages(database: Database, storage: Storage, job_id: str | None = None) -> Iterator[list[str]]:
+    """The same, with a list for each page of keys that was looked at, be it empty: one may rest after each."""
     keys = storage.list(f"jobs/{job_id}/" if job_id else "jobs/")
     while page := list(islice(keys, PAGE)):
-        for key in _unreferred(database, page):
-            if storage.exists(key):
-                yield key
+        yield [key for key in _unreferred(database, page) if storage.exists(key)]
+
+
+FilesOfPhoto = Row[str, PhotoState, str, str]
+_FILES_OF_PHOTOS = select(Photo.id, Photo.state, Photo.original_key, Photo.result_key)
 
 
 def _unreferred(database: Database, keys: Sequence[str]) -> list[str]:
@@ -257,11 +265,15 @@ def _unreferred(database: Database, keys: Sequence[str]) -> list[str]:
     matches = [place for place in places.values() if place is not None]
     job_ids = {place["job"] for place in matches}
     photo_ids = {place["original"] or place["result"] for place in matches} - {None}
+    upload_keys = [place[0] for place in matches if place["upload"]]
     with database.read() as session:
         # Jobs first: one that is unpacked by then has all of its photos recorded.
         jobs = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
-        photos = {photo.id: photo for photo in session.scalars(select(Photo).where(Photo.id.in_(photo_ids)))}
-        uploads = set(session.scalars(select(Upload.key).where(Upload.job_id.in_(job_ids))))
+        photos = {photo.id: photo for photo in session.execute(_FILES_OF_PHOTOS.where(Photo.id.in_(photo_ids)))}
+        uploads: set[str] = set()
+        if upload_keys:
+            known = select(Upload.key).where(Upload.job_id.in_(job_ids), Upload.key.in_(upload_keys))
+            uploads.update(session.scalars(known))
     return [
         key
         for key, place in places.items()
@@ -269,7 +281,7 @@ def _unreferred(database: Database, keys: Sequence[str]) -> list[str]:
     ]
 
 
-def _is_expected(place: re.Match[str], job: Job | None, photos: dict[str, Photo]) -> bool:
+def _is_expected(place: re.Match[str], job: Job | None, photos: dict[str, FilesOfPhoto]) -> bool:
     """Whether a file is one that the job's records know of, or one that somebody works with now."""
     if job is None:
         return False

@@ -33,6 +33,12 @@ QUEUES = (EXPRESS_QUEUE, MAINTENANCE_QUEUE, COLORIZE_QUEUE, INGEST_QUEUE, TRAIN_
 
 AnyHint = Hint | MaterialHint | TrainHint
 
+SENDER_TIMEOUT_S = 3.0
+"""So long a sender waits for each answer of a broker that took the connection; people wait for who sends."""
+
+LISTENER_TIMEOUT_S = 30.0
+"""The same of workers and of the clock. It has to be well above the second for which kombu lets a BRPOP rest."""
+
 log = logging.getLogger(__name__)
 
 
@@ -56,8 +62,10 @@ def send_all(sender: HintSender, hints: Iterable[AnyHint]) -> None:
             return
 
 
-def celery_config(broker_url: str, task_time_limit_s: int) -> dict[str, Any]:
-    """Settings that client, workers and beat share.
+def celery_config(
+    broker_url: str, task_time_limit_s: int, broker_timeout_s: float = LISTENER_TIMEOUT_S
+) -> dict[str, Any]:
+    """Settings that client, workers and beat share, but for how long each waits for the broker's answers.
 
     Late acknowledgement with rejection on a lost worker brings a dead worker's message back at once. The visibility
     timeout exceeds the hard time limit, since Redis would else deliver a message twice while the first worker is at it.
@@ -79,6 +87,7 @@ def celery_config(broker_url: str, task_time_limit_s: int) -> dict[str, Any]:
             "queue_order_strategy": "priority",
             "socket_keepalive": True,
             "socket_connect_timeout": 5,
+            "socket_timeout": broker_timeout_s,
         },
         "result_backend_transport_options": visibility,
         **visibility,
@@ -103,7 +112,7 @@ def broker_queue(name: str) -> BrokerQueue:
 
 
 class Queue:
-    """The broker's client.
+    """The broker's client. Each call ends within a few times SENDER_TIMEOUT_S, also when the broker stays silent.
 
     Args:
         broker_url: e.g. redis://host:6379/0, or redis+socket:///run/redis.sock.
@@ -112,7 +121,7 @@ class Queue:
 
     def __init__(self, broker_url: str, task_time_limit_s: int) -> None:
         self._celery = Celery("gray2hue", set_as_current=False)
-        self._celery.conf.update(celery_config(broker_url, task_time_limit_s))
+        self._celery.conf.update(celery_config(broker_url, task_time_limit_s, SENDER_TIMEOUT_S))
 
     def send(self, hint: AnyHint) -> None:
         """See HintSender.send."""

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import itertools
 import math
 import os
 import re
@@ -18,7 +17,6 @@ from core.boundaries import OPEN, Boundaries, Boundary
 from core.errors import NotFoundError, StorageError, StorageFullError
 
 PIECE_BYTES = 1 << 20
-KEYS_AT_ONCE = 500
 
 
 class Readable(Protocol):
@@ -71,7 +69,10 @@ class Storage(Protocol):
         """How much room is left, in bytes; None where that cannot be told."""
 
     def forget_unfinished(self, age_s: float) -> None:
-        """Delete what was begun and never got its key, and was not touched for so many seconds."""
+        """Delete what was begun and never got its key, and was not touched for so many seconds.
+
+        What cannot be deleted keeps nothing else from going; then StorageError comes at the end.
+        """
 
 
 @contextmanager
@@ -180,9 +181,10 @@ class LocalStorage:
         """See Storage.list."""
         above = prefix.rpartition("/")[0]
         folder = self._root.joinpath(*above.split("/"))
-        for key in _walk(folder, above and f"{above}/"):
-            if key.startswith(prefix):
-                yield key
+        with _translated(prefix):
+            for key in _walk(folder, above and f"{above}/"):
+                if key.startswith(prefix):
+                    yield key
 
     def free_bytes(self) -> int | None:
         """See Storage.free_bytes."""
@@ -194,11 +196,18 @@ class LocalStorage:
     def forget_unfinished(self, age_s: float) -> None:
         """See Storage.forget_unfinished."""
         oldest_alive = time.time() - age_s
+        failure: OSError | None = None
         with _translated("the folder"):
             for path in self._aside.iterdir() if self._aside.is_dir() else ():
-                with suppress(FileNotFoundError):
+                try:
                     if path.stat().st_mtime < oldest_alive:
-                        path.unlink()
+                        path.unlink(missing_ok=True)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    failure = error
+            if failure is not None:
+                raise failure
 
 
 def delete_all(storage: Storage, prefix: str, timeout_s: float = math.inf) -> bool:
@@ -208,14 +217,28 @@ def delete_all(storage: Storage, prefix: str, timeout_s: float = math.inf) -> bo
         storage: where.
         prefix: what the keys begin with.
         timeout_s: how long this may take, about, in seconds.
+
+    Raises:
+        StorageError: something cannot be deleted; what else there was is gone, unless time ran out.
     """
     deadline = time.monotonic() + timeout_s
-    while keys := list(itertools.islice(storage.list(prefix), KEYS_AT_ONCE)):
-        if time.monotonic() > deadline:
-            return False
-        for key in keys:
-            storage.delete(key)
-    return True
+    is_late = False
+    while not is_late:
+        deleted, failure = False, None
+        for key in storage.list(prefix):
+            is_late = time.monotonic() > deadline
+            if is_late:
+                break
+            try:
+                storage.delete(key)
+                deleted = True
+            except StorageError as error:
+                failure = error
+        if failure is not None and (is_late or not deleted):
+            raise failure
+        if not deleted and not is_late:
+            return True
+    return False
 
 
 def _walk(folder: str | Path, above: str) -> Iterator[str]:
@@ -223,7 +246,8 @@ def _walk(folder: str | Path, above: str) -> Iterator[str]:
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             key = f"{above}{entry.name}"
-            if key.startswith("."):
+            # No part of a key begins with a dot: this is what lies aside, or a file system's own, as NFS makes them.
+            if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(entry.path, f"{key}/")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFoundError
@@ -183,7 +183,10 @@ def renew_photos(session: Session, claims: Sequence[ClaimedPhoto], limits: JobLi
 
 
 def finish_photo(session: Session, claim: ClaimedPhoto, result: PhotoResult) -> bool:
-    """Commit a result. False when the claim is void: then the caller's result is not the photo's and has to go."""
+    """Commit a result. False when the claim is void: then the caller's result is not the photo's and has to go.
+
+    Void is a claim that was taken back, and every claim once the job has expired: nothing is stored of that any more.
+    """
     return _end(session, claim, PhotoState.DONE, code="", message="", **vars(result))
 
 
@@ -244,8 +247,11 @@ def _are_held(claims: Sequence[ClaimedPhoto]) -> ColumnElement[bool]:
 
 
 def _end(session: Session, claim: ClaimedPhoto, state: PhotoState, **values: Any) -> bool:
-    if move_photos(session, _are_held([claim]), PhotoState.RUNNING, state, **values):
+    mine = _are_held([claim])
+    has_expired = exists().where(Job.id == claim.job_id, Job.state == JobState.EXPIRED)
+    if move_photos(session, mine & ~has_expired, PhotoState.RUNNING, state, **values):
         return True
+    move_photos(session, mine & has_expired, PhotoState.RUNNING, PhotoState.CANCELED)
     # A commit may have happened although its answer got lost; then this very outcome is the photo's already.
     photo = session.get(Photo, claim.id, populate_existing=True)
     if photo is None or photo.epoch != claim.epoch or photo.state != state:

@@ -1,17 +1,21 @@
 """Hints over a real Redis."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 
 import pytest
 import redis
+from kombu.transport.redis import Transport
 
 from conftest import free_port, redis_program
 from core.errors import QueueError
 from core.jobs import Hint
-from core.queue import QUEUES, MaterialHint, Queue, RecordedHints, TrainHint, send_all
+from core.queue import QUEUES, MaterialHint, Queue, RecordedHints, TrainHint, celery_config, send_all
 from core.settings import SOURCE_ROOT
 
 
@@ -104,6 +108,39 @@ def test_a_broker_that_is_away_is_told_by_its_code_and_costs_the_caller_nothing(
     send_all(queue, [Hint("a", None, False), Hint("a", 0, False)])
 
 
+@pytest.fixture
+def silent_broker(monkeypatch):
+    """The URL of a server that takes every connection and never says a word; senders wait only a little for it."""
+    monkeypatch.setattr("core.queue.SENDER_TIMEOUT_S", 0.2)
+    # What the listener does not accept the system does for it.
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def told_in_time(call):
+    """The code of what a call raises; that it comes to its end at all is waited for in another thread."""
+    raised = []
+
+    def run():
+        try:
+            call()
+        except QueueError as error:
+            raised.append(error.code)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive(), "it still waits"
+    return raised
+
+
+@pytest.mark.parametrize("call", ["send", "waiting_chunks", "ping"])
+def test_a_broker_that_takes_connections_and_stays_silent_is_as_good_as_away(silent_broker, call):
+    queue = Queue(silent_broker, 60)
+    arguments = [Hint("a", 0, False)] if call == "send" else []
+    assert told_in_time(lambda: getattr(queue, call)(*arguments)) == ["broker_away"]
+
+
 def test_hints_are_sent_in_their_order():
     sender = RecordedHints()
     hints = [Hint("a", number, False) for number in range(3)]
@@ -129,6 +166,15 @@ class OwnRedis:
         self._process.kill()
         self._process.wait()
 
+    @contextmanager
+    def frozen(self):
+        """While the block runs, it holds its connections and does nothing, as when its machine swaps."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _answers(self):
         try:
             return self.client.ping()
@@ -143,6 +189,24 @@ def own_redis(tmp_path, wait_until):
     yield server
     server.kill()
     server.client.close()
+
+
+def test_a_redis_that_falls_silent_is_given_up_and_had_again_once_it_answers(own_redis, monkeypatch):
+    monkeypatch.setattr("core.queue.SENDER_TIMEOUT_S", 0.2)
+    queue = Queue(own_redis.url, 60)
+    queue.send(Hint("a", 0, False))
+    with own_redis.frozen():
+        assert told_in_time(lambda: queue.send(Hint("a", 1, False))) == ["broker_away"]
+        assert told_in_time(queue.waiting_chunks) == ["broker_away"]
+        assert told_in_time(queue.ping) == ["broker_away"]
+    own_redis.client.flushall()
+    queue.send(Hint("a", 2, False))
+    assert queue.waiting_chunks() == 1
+
+
+def test_a_worker_waits_longer_for_its_broker_than_a_rest_of_kombu_lasts():
+    timeout_s = celery_config("redis://", 60)["broker_transport_options"]["socket_timeout"]
+    assert timeout_s >= 10 * Transport.brpop_timeout
 
 
 def test_a_worker_outlives_its_redis_with_a_message_in_hand(own_redis, tmp_path, monkeypatch, wait_until):

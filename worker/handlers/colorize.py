@@ -22,6 +22,7 @@ from core.errors import Gray2HueError, NotFoundError, StorageFullError, Transien
 from core.imaging.preview import jpegs
 from core.jobs import ClaimedPhoto, Hint, PhotoResult, Work
 from core.queue import send_all
+from core.records import Job, JobState
 from worker.handlers.context import Context, heartbeat
 from worker.handlers.wording import named
 
@@ -185,7 +186,7 @@ def outcomes(context: Context, workshop: Workshop, hand: Hand) -> Iterator[tuple
 
 
 def commit(context: Context, claim: ClaimedPhoto, outcome: Outcome) -> None:
-    """Write an outcome where the claim still stands; otherwise its result goes.
+    """Write an outcome where the claim still stands; otherwise what was stored for it goes.
 
     This waits for a database that is away: what was made need not be made again.
     """
@@ -199,9 +200,23 @@ def commit(context: Context, claim: ClaimedPhoto, outcome: Outcome) -> None:
 
     if context.database.patiently(end):
         context.boundaries.reach(Boundary.OUTCOME_COMMITTED, claim.id)
-    elif isinstance(outcome, PhotoResult):
-        for key in (outcome.result_key, *preview_keys(outcome.result_key)):
-            context.storage.delete(key)
+    else:
+        delete_stored(context, claim)
+
+
+def delete_stored(context: Context, claim: ClaimedPhoto) -> None:
+    """Delete what was stored for a claim that is void.
+
+    The previews of the original are whoever's turn it is now, unless the job has expired: then nobody looks any more
+    for what is stored of it.
+    """
+    key = result_key_of(claim)
+    keys = [key, *preview_keys(key)]
+    job = context.database.look_patiently(lambda session: session.get(Job, claim.job_id))
+    if job is None or job.state == JobState.EXPIRED:
+        keys += preview_keys(claim.original_key)
+    for stored in keys:
+        context.storage.delete(stored)
 
 
 def colorize_photo(context: Context, workshop: Workshop, claim: ClaimedPhoto) -> Outcome:
@@ -233,7 +248,7 @@ def make_result(context: Context, workshop: Workshop, claim: ClaimedPhoto) -> Ph
         processed = workshop.engine.process(colorizer, source, target, claim.options, claim.colorized_at, claim.id)
         if isinstance(processed, Skipped):
             return processed
-        key = f"jobs/{claim.job_id}/results/{claim.id}-{claim.epoch}"
+        key = result_key_of(claim)
         target.seek(0)
         stored = context.storage.put(key, target)
     store_previews(context, claim.original_key, key, processed)
@@ -251,6 +266,11 @@ def make_result(context: Context, workshop: Workshop, claim: ClaimedPhoto) -> Ph
         lightness_error_max=processed.lightness_error.largest,
         mean_chroma=processed.mean_chroma,
     )
+
+
+def result_key_of(claim: ClaimedPhoto) -> str:
+    """Where the result of a claim is stored; no other claim's is."""
+    return f"jobs/{claim.job_id}/results/{claim.id}-{claim.epoch}"
 
 
 def preview_keys(key: str) -> tuple[str, str]:

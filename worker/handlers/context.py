@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.archives import ArchiveLimits
@@ -15,6 +15,7 @@ from core.jobs import JobLimits
 from core.queue import HintSender
 from core.runtimes.choice import Device, RuntimeKind
 from core.storage import Storage
+from worker.handlers.housekeeping import Housekeeping
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class PreviewSizes:
 
 @dataclass(frozen=True)
 class Context:
-    """Connections and limits of one worker process. `owner` names it in leases.
+    """Connections and limits of one worker process, and where its housekeeping stands. `owner` names it in leases.
 
     Uploads come in in `incoming_dir`, a folder for each; there is none on a machine that has no web server.
     """
@@ -58,6 +59,7 @@ class Context:
     sweep_interval_s: float
     storage_reserve_bytes: int
     incoming_dir: Path
+    housekeeping: Housekeeping = field(default_factory=Housekeeping)
 
 
 @dataclass(frozen=True)

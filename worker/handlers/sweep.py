@@ -3,7 +3,6 @@
 import io
 import logging
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 
@@ -11,13 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from core import jobs, training_material, training_runs
 from core.database import is_away
-from core.errors import QueueError, TransientError
-from core.fixity import orphans
+from core.errors import QueueError, StorageError, TransientError
 from core.leases import take_lease
 from core.queue import AnyHint, send_all
 from core.records import utc_now
-from core.storage import delete_all
 from worker.handlers.context import Context
+from worker.handlers.housekeeping import drop_given_up
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +27,6 @@ NEXT_ROUND = 0.8
 PROBE_BYTES = 1 << 20
 UNFINISHED_S = 24 * 3600.0
 """What is being stored is written to all the time; what nobody wrote to for so long, nobody will."""
-
-PURGE_S = 2.0
-"""A round deletes for so long; the worker that sweeps has photographs to see to."""
 
 
 def sweep(context: Context) -> None:
@@ -63,11 +58,7 @@ def sweep_jobs(context: Context) -> None:
     with context.database.write() as session:
         swept = jobs.sweep(session, context.job_limits, queue_is_empty=is_empty)
     send_all(context.hints, swept.hints)
-    for job_id in swept.given_up_job_ids:
-        shutil.rmtree(context.incoming_dir / job_id, ignore_errors=True)
-        if delete_all(context.storage, folder_of(job_id), PURGE_S):
-            with context.database.write() as session:
-                jobs.drop_receiving(session, job_id)
+    drop_given_up(context, swept.given_up_job_ids)
 
 
 def queue_is_empty(context: Context) -> bool:
@@ -119,49 +110,49 @@ def has_room(context: Context) -> bool:
 
 
 def retire(context: Context) -> None:
-    """Let jobs expire whose time is over, and delete what is stored of those that have, until nothing is left of it."""
-    with context.database.write() as session:
-        jobs.expire_due(session)
-    with context.database.read() as session:
-        job_ids = jobs.purgeable(session)
-    deadline = time.monotonic() + PURGE_S
-    for job_id in job_ids:
-        if not delete_all(context.storage, folder_of(job_id), deadline - time.monotonic()):
-            return
-        with context.database.write() as session:
-            jobs.note_purged(session, job_id)
+    """Delete all that is stored of jobs that have expired."""
+    context.housekeeping.retire(context)
 
 
 def tidy(context: Context) -> None:
-    """Delete what workers left that died between storing and committing, of jobs that are over."""
+    """Delete what nobody needs of jobs that are over."""
+    context.housekeeping.tidy(context)
+
+
+def forget_unfinished(context: Context) -> None:
+    """Delete what was begun to be stored, and will never be finished."""
     context.storage.forget_unfinished(UNFINISHED_S)
-    with context.database.read() as session:
-        job_ids = jobs.untidy(session)
-    deadline = time.monotonic() + PURGE_S
-    for job_id in job_ids:
-        if time.monotonic() > deadline:
-            return
-        for key in orphans(context.database, context.storage, job_id):
-            context.storage.delete(key)
-        with context.database.write() as session:
-            jobs.note_tidied(session, job_id)
-
-
-def folder_of(job_id: str) -> str:
-    """What the keys of all that is stored of a job begin with."""
-    return f"jobs/{job_id}/"
 
 
 def clear_away(context: Context) -> None:
-    """Delete the bytes of training material that nobody needs: of uploads that were read, and of what was withdrawn."""
+    """Delete the bytes of training material that nobody needs: of uploads that were read, and of what was withdrawn.
+
+    Raises:
+        StorageError: some cannot be deleted; the others are.
+    """
     with context.database.read() as session:
         keys = training_material.needless_keys(session)
     if not keys:
         return
+    deleted, failure = [], None
     for key in keys:
-        context.storage.delete(key)
+        try:
+            context.storage.delete(key)
+            deleted.append(key)
+        except StorageError as error:
+            failure = error
     with context.database.write() as session:
-        training_material.forget_keys(session, keys)
+        training_material.forget_keys(session, deleted)
+    if failure is not None:
+        raise failure
 
 
-PARTS: tuple[Callable[[Context], None], ...] = (sweep_jobs, sweep_training, go_on_with_room, retire, tidy, clear_away)
+PARTS: tuple[Callable[[Context], None], ...] = (
+    sweep_jobs,
+    sweep_training,
+    go_on_with_room,
+    retire,
+    forget_unfinished,
+    tidy,
+    clear_away,
+)

@@ -12,8 +12,9 @@ from sqlalchemy import update
 from core import jobs
 from core.errors import StorageError
 from core.options import JobOptions
-from core.records import Job, JobState, Photo, PhotoState
+from core.records import Job, JobState, Photo, PhotoState, utc_now
 from worker import handlers
+from worker.handlers.housekeeping import Housekeeping
 
 
 @pytest.fixture
@@ -111,6 +112,53 @@ def test_a_result_that_comes_too_late_is_thrown_away(ingested, workshop, coloriz
 
     assert {photo.state for photo in photos()} == {PhotoState.RUNNING}
     assert list(ingested.storage.list("jobs/job/results/")) == []
+
+
+def overtaken_by(context, colorizer, monkeypatch, happens):
+    """Let something happen before the colors of the first photograph are there."""
+    colorize, calls = colorizer.colorize, []
+
+    def late(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            with context.database.write() as session:
+                happens(session)
+            Housekeeping().retire(context)
+            with context.database.read() as session:
+                assert session.get_one(Job, "job").purged_at is not None
+        return colorize(*arguments)
+
+    monkeypatch.setattr(colorizer, "colorize", late)
+
+
+def test_a_worker_that_comes_back_after_its_job_was_deleted_leaves_nothing(
+    ingested, workshop, colorizer, photos, monkeypatch
+):
+    def cancel_take_back_and_delete(session):
+        jobs.cancel(session, "job")
+        session.execute(update(Photo).where(Photo.state == PhotoState.RUNNING).values(lease_until=utc_now()))
+        jobs.sweep(session, ingested.job_limits)
+        jobs.expire(session, "job", "ada")
+
+    overtaken_by(ingested, colorizer, monkeypatch, cancel_take_back_and_delete)
+    work(ingested, replace(workshop, threads=1))
+    assert list(ingested.storage.list("jobs/job/")) == []
+    assert {(photo.state, photo.result_key) for photo in photos()} == {(PhotoState.CANCELED, "")}
+
+
+def test_of_a_failed_job_that_was_deleted_nothing_comes_out_any_more(
+    ingested, workshop, colorizer, photos, monkeypatch
+):
+    def fail_and_delete(session):
+        session.execute(update(Job).values(state=JobState.FAILED))
+        session.expire_all()
+        jobs.expire(session, "job", "ada")
+
+    overtaken_by(ingested, colorizer, monkeypatch, fail_and_delete)
+    work(ingested, replace(workshop, threads=1))
+    assert list(ingested.storage.list("jobs/job/")) == []
+    assert photos()[0].state == PhotoState.CANCELED
+    assert {photo.result_key for photo in photos()} == {""}
 
 
 def test_canceling_stops_within_the_chunk_and_keeps_what_is_done(

@@ -2,14 +2,18 @@
 
 import importlib
 import io
+import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from core import jobs
+from core.errors import StorageError
 from core.leases import take_lease
-from core.records import Job, JobState, PhotoState
+from core.records import Job, JobState, MaterialState, MaterialUpload, PhotoState
 from worker import handlers
+from worker.handlers import housekeeping as deleting
 
 sweeping = importlib.import_module("worker.handlers.sweep")
 
@@ -21,6 +25,43 @@ def done(context, submit, workshop, gray_jpegs):
     handlers.ingest(context, "job")
     handlers.colorize_chunk(context, workshop, "job", 0)
     return context
+
+
+@pytest.fixture
+def housekeeping():
+    """What a process remembers that was started just now."""
+    return deleting.Housekeeping()
+
+
+@pytest.fixture
+def undeletable(context, monkeypatch):
+    """Adds keys that the storage refuses to delete."""
+    refused, delete = set(), context.storage.delete
+
+    def refuses(key):
+        if key in refused:
+            raise StorageError("storage_failed", "The storage folder failed: Permission denied.")
+        delete(key)
+
+    monkeypatch.setattr(context.storage, "delete", refuses)
+    return refused
+
+
+@pytest.fixture
+def deleted_jobs(context):
+    """Three jobs that people deleted, the first the longest ago, each with a few files left; gives their ids."""
+    job_ids = ["first", "second", "third"]
+    for job_id in job_ids:
+        with context.database.write() as session:
+            session.add(Job(id=job_id, owner_id="ada", name=job_id, state=JobState.EXPIRED, model_version="v0"))
+        for number in range(3):
+            context.storage.put(f"jobs/{job_id}/results/{number}-1", io.BytesIO(b"x"))
+    return job_ids
+
+
+def purged(context):
+    with context.database.read() as session:
+        return set(session.scalars(select(Job.id).where(Job.purged_at.is_not(None))))
 
 
 @pytest.fixture
@@ -80,16 +121,70 @@ def test_of_a_job_that_expired_nothing_stays_but_its_row(done, photos, job):
     assert (photo.state, photo.path, photo.result_key, photo.original_key) == (PhotoState.DONE, "a.jpg", "", "")
 
 
-def test_what_is_not_deleted_in_time_is_deleted_in_a_later_round(done, job, monkeypatch, wait_until):
+def test_what_is_not_deleted_in_time_is_deleted_in_a_later_round(done, job, housekeeping, monkeypatch):
     with done.database.write() as session:
         jobs.expire(session, "job", "ada")
     with monkeypatch.context() as patch:
-        patch.setattr(sweeping, "PURGE_S", -1.0)
-        sweeping.retire(done)
+        patch.setattr(deleting, "PURGE_S", -1.0)
+        housekeeping.retire(done)
     assert job().purged_at is None
     assert list(done.storage.list("jobs/job/")) != []
-    sweeping.retire(done)
+    housekeeping.retire(done)
     assert job().purged_at is not None
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other_job_from_losing_its_bytes(
+    context, deleted_jobs, housekeeping, undeletable, caplog, monkeypatch
+):
+    refused = "jobs/first/results/1-1"
+    undeletable.add(refused)
+    housekeeping.retire(context)
+    assert purged(context) == {"second", "third"}
+    assert list(context.storage.list("jobs/")) == [refused]
+    assert "of job first cannot be deleted" in caplog.text
+
+    undeletable.clear()
+    housekeeping.retire(context)
+    assert purged(context) == {"second", "third"}, "it is left alone for a while"
+    monkeypatch.setattr(deleting.time, "monotonic", lambda now=time.monotonic: now() + deleting.STUCK_S)
+    housekeeping.retire(context)
+    assert purged(context) == set(deleted_jobs)
+
+
+def test_however_many_jobs_cannot_be_deleted_the_others_have_their_turn(
+    context, deleted_jobs, housekeeping, undeletable, monkeypatch
+):
+    monkeypatch.setattr(deleting, "JOBS_AT_ONCE", 1)
+    undeletable.update(f"jobs/{job_id}/results/1-1" for job_id in deleted_jobs[:2])
+    for _ in deleted_jobs:
+        housekeeping.retire(context)
+    assert purged(context) == {"third"}
+
+
+def test_an_upload_that_was_given_up_and_cannot_be_deleted_keeps_no_other_from_going(context, undeletable, caplog):
+    for job_id in ("bad", "good"):
+        with context.database.write() as session:
+            jobs.receive(session, job_id=job_id, owner_id="ada", name="cut", model_version="v0", lease_s=-1)
+        context.storage.put(f"jobs/{job_id}/uploads/0", io.BytesIO(b"half of it"))
+    undeletable.add("jobs/bad/uploads/0")
+    handlers.sweep(context)
+    with context.database.read() as session:
+        assert (session.get(Job, "bad") is None, session.get(Job, "good") is None) == (False, True)
+    assert "of job bad cannot be deleted" in caplog.text
+
+
+def test_training_material_that_cannot_be_deleted_keeps_no_other_from_going(context, undeletable):
+    keys = ["training/a/upload", "training/b/upload", "training/c/upload"]
+    with context.database.write() as session:
+        for key in keys:
+            context.storage.put(key, io.BytesIO(b"x"))
+            session.add(MaterialUpload(owner_id="ada", name=key, key=key, size_bytes=1, state=MaterialState.READY))
+    undeletable.add(keys[1])
+    with pytest.raises(StorageError):
+        sweeping.clear_away(context)
+    assert list(context.storage.list("training/")) == [keys[1]]
+    with context.database.read() as session:
+        assert set(session.scalars(select(MaterialUpload.key))) == {"", keys[1]}
 
 
 def test_bytes_of_an_upload_that_never_came_in_whole_are_deleted(context):

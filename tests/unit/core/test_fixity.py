@@ -7,11 +7,11 @@ import shutil
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, event, update
 
 from core.checkpoints import PreparedModel, read_metadata
 from core.errors import NotFoundError
-from core.fixity import Fault, Part, Summary, check, orphans
+from core.fixity import Fault, Part, Summary, check, orphan_pages, orphans
 from core.model_store import store_model
 from core.records import Job, JobState, ModelVersion, Photo, PhotoState, TrainingPhoto, Upload, utc_now
 from core.settings import SOURCE_ROOT
@@ -217,6 +217,23 @@ def test_many_files_are_read_in_pages(shelf, monkeypatch):
     shelf.storage.put("jobs/finished/originals/nobody", io.BytesIO(b"x"))
     assert len(list(check(shelf.database, shelf.storage, threads=2))) == 7
     assert shelf.orphans() == ["jobs/finished/originals/nobody"]
+
+
+def test_there_is_a_list_for_each_page_that_was_looked_at(shelf, monkeypatch):
+    monkeypatch.setattr("core.fixity.PAGE", 4)
+    count = len(list(shelf.storage.list("jobs/finished/")))
+    assert list(orphan_pages(shelf.database, shelf.storage, "finished")) == [[]] * -(-count // 4)
+
+
+def test_uploads_are_asked_for_only_where_files_of_theirs_are(shelf):
+    """A folder of many thousand files is as many uploads; they are not read anew for every page."""
+    asked = []
+    event.listen(shelf.database.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    assert shelf.orphans("finished") == []
+    assert [statement for statement in asked if "FROM photos" in statement]
+    assert [statement for statement in asked if "FROM uploads" in statement] == []
+    shelf.storage.put("jobs/waiting/uploads/1", io.BytesIO(b"x"))
+    assert shelf.orphans("waiting") == ["jobs/waiting/uploads/1"]
 
 
 def test_training_material_and_models_are_looked_at_too(shelf, tmp_path):

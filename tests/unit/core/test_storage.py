@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import NotFoundError, StorageFullError
+from core.errors import NotFoundError, StorageError, StorageFullError
 from core.storage import LocalStorage, delete_all
 
 
@@ -113,3 +113,54 @@ def test_all_under_a_prefix_is_deleted_and_nothing_else(storage: LocalStorage, t
     assert list(storage.list("")) == ["jobs/ab/1"]
     assert delete_all(storage, "jobs/none/")
     assert not delete_all(storage, "jobs/ab/", timeout_s=-1)
+
+
+class Stubborn(LocalStorage):
+    """A storage that cannot delete some keys."""
+
+    def delete(self, key: str) -> None:
+        if "stays" in key:
+            raise StorageError("storage_failed", f"{key} cannot be deleted.")
+        super().delete(key)
+
+
+def test_what_cannot_be_deleted_is_told_once_all_else_is_gone(tmp_path: Path) -> None:
+    storage = Stubborn(tmp_path / "store")
+    for number in range(5):
+        storage.put(f"jobs/a/{number}", io.BytesIO(b"x"))
+        storage.put(f"jobs/a/stays-{number}", io.BytesIO(b"x"))
+    with pytest.raises(StorageError):
+        delete_all(storage, "jobs/a/")
+    assert sorted(storage.list("")) == [f"jobs/a/stays-{number}" for number in range(5)]
+
+
+def test_a_folder_that_cannot_be_read_is_the_storages_failure(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_folder: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("core.storage.os.scandir", refused)
+    with pytest.raises(StorageError, match="Permission denied"):
+        list(storage.list("jobs/"))
+
+
+def test_a_file_that_no_key_leads_to_is_not_listed(storage: LocalStorage, tmp_path: Path) -> None:
+    """As NFS makes them of files that are deleted while they are read."""
+    storage.put("jobs/a/1", io.BytesIO(b"x"))
+    (tmp_path / "store/jobs/a/.nfs0001").touch()
+    assert list(storage.list("jobs/")) == ["jobs/a/1"]
+    assert delete_all(storage, "jobs/")
+
+
+def test_what_is_unfinished_goes_though_something_among_it_cannot_be_deleted(
+    storage: LocalStorage, tmp_path: Path
+) -> None:
+    aside = tmp_path / "store" / ".aside"
+    aside.mkdir(parents=True)
+    for number in range(5):
+        (aside / f"file {number}").touch()
+        (aside / f"folder {number}").mkdir()
+    with pytest.raises(StorageError):
+        storage.forget_unfinished(-60)
+    assert sorted(path.name for path in aside.iterdir()) == [f"folder {number}" for number in range(5)]

@@ -10,7 +10,7 @@ from core import jobs
 from core.errors import LimitError, StateError
 from core.jobs import OwnerLimits
 from core.leases import take_lease
-from core.records import Job, JobEvent, JobState, Lease, Photo, Upload, User, utc_now
+from core.records import Job, JobEvent, JobState, Lease, Photo, PhotoState, Upload, User, utc_now
 
 
 def receive(bench, job_id="coming", lease_s=60.0, limits=None):
@@ -257,3 +257,18 @@ def test_an_outcome_whose_commit_was_not_heard_of_may_be_written_again(bench):
         ends = session.query(JobEvent).where(JobEvent.photo_id.is_not(None), JobEvent.from_state == "running").count()
         assert ends == 3
         assert session.query(Photo).where(Photo.result_key == "mine").count() == 1
+
+
+def test_once_a_job_has_expired_every_outcome_is_void_and_what_was_in_hand_is_canceled(bench):
+    bench.ingest([3])
+    done, failed, skipped = bench.claim(0)
+    with bench.database.write() as session:
+        session.execute(update(Job).values(state=JobState.FAILED))
+    with bench.database.write() as session:
+        jobs.expire(session, "job", "ada")
+
+    assert not bench.finish(done)
+    assert not bench.fail(failed)
+    assert not bench.skip(skipped)
+    assert bench.states() == [PhotoState.CANCELED] * 3
+    assert {(photo.result_key, photo.code, photo.lease_owner) for photo in bench.photos()} == {("", "", "")}

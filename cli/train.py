@@ -1,10 +1,7 @@
 """`gray2hue train`: from color photographs to a model version, on this machine alone, without a database."""
 
-import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +10,10 @@ import click
 from cli.environment import read_settings
 from cli.options import changes, note
 from cli.signals import Signals
+from cli.training_folder import alone_in
+from cli.training_photos import RUN_NAME, counted, prepare
 from cli.training_report import TrainingReport
-from core.checkpoints import CARD_NAME, METADATA_NAME, find_model, write_bundle
-from core.errors import InputError
+from core.checkpoints import CARD_NAME, METADATA_NAME, find_model, read_metadata, write_bundle
 from core.machine import fsync
 from core.settings import Settings
 from core.training.config import RECIPES, TrainingConfig, parse_config
@@ -24,14 +22,8 @@ from core.training.watching import TrainingStoppedError
 if TYPE_CHECKING:
     from core.training.data import PreparedPhotos
     from core.training.export import TrainedModel
-    from core.training.sources import SourcePhoto
 
 INTERRUPTED = 130
-HELD_OUT_SHARE = 10
-"""Without --validation one photograph in so many is held out, told from the hash of its bytes."""
-VALIDATION_EDGE_PX = 384
-CROP_ROOM = 1.5
-"""Photographs are kept with a short side of so many times the largest crop."""
 MODEL_NAME = "model"
 
 
@@ -45,7 +37,7 @@ MODEL_NAME = "model"
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
-    help="Photographs to choose the checkpoint by. By default a tenth of those in PATH.",
+    help="Photographs to choose the checkpoint by. By default a fifth of those in PATH.",
 )
 @click.option(
     "--parent", metavar="VERSION|FOLDER", help="The model to begin from. By default the one that comes with Gray2Hue."
@@ -68,17 +60,19 @@ def train(
     """
     config = parse_config(recipe, changes(pairs))
     parent_dir = _parent_dir(parent, read_settings())
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-    photos, held_out = _prepare(paths, validation, config, out)
-    note(f"Training on {_counted(photos)}.")
-    note(f"Choosing the checkpoint by {_counted(held_out)}.")
-    try:
-        model = _run(config, photos, held_out, out, parent_dir)
-    except TrainingStoppedError:
-        note("Stopped. The same command goes on from here.")
-        ctx.exit(INTERRUPTED)
-    _write(model, out)
+    with alone_in(out):
+        is_begun = _is_begun(out, config, parent_dir)
+        (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+        note("Preparing the photographs. What is done already is not done again.")
+        photos, held_out = prepare(paths, validation, config, out, is_begun)
+        note(f"Training on {counted(photos)}.")
+        note(f"Choosing the checkpoint by {counted(held_out)}.")
+        try:
+            model = _run(config, photos, held_out, out, parent_dir)
+        except TrainingStoppedError:
+            note("Stopped. The same command goes on from here.")
+            ctx.exit(INTERRUPTED)
+        _write(model, out)
     click.echo(f"Trained {model.metadata.version}. Take it in with: gray2hue models import {out / MODEL_NAME}.zip")
 
 
@@ -90,46 +84,12 @@ def _parent_dir(parent: str | None, settings: Settings) -> Path:
     return find_model(parent, settings.models_dir, settings.imported_models_dir)
 
 
-def _prepare(
-    paths: Sequence[Path], validation: Sequence[Path], config: TrainingConfig, out: Path
-) -> "tuple[PreparedPhotos, PreparedPhotos]":
-    """What to train on and what to validate with, each decoded once and kept in the run's folder."""
-    from core.training.data import PreparedPhotos
-    from core.training.sources import find_photos
+def _is_begun(out: Path, config: TrainingConfig, parent_dir: Path) -> bool:
+    """Whether the folder holds this run already. Refuses another one's before anything in it is written."""
+    from core.training.state import is_begun
 
-    note("Preparing the photographs. What is done already is not done again.")
-    crop_px = max(stage.size_px for stage in config.stages)
-    chosen = find_photos(validation) if validation else _split(find_photos(paths), held_out=True)
-    held_out = PreparedPhotos.build(out / "validation", chosen, VALIDATION_EDGE_PX, filtered=not validation)
-    rest = find_photos(paths) if validation else _split(find_photos(paths), held_out=False)
-    photos = PreparedPhotos.build(out / "prepared", rest, round(CROP_ROOM * crop_px))
-    return photos, held_out
-
-
-def _split(photos: "Iterator[SourcePhoto]", *, held_out: bool) -> "Iterator[SourcePhoto]":
-    """Those that are held out, or the others; what cannot be read is among the others, to be counted there."""
-    from core.training.sources import SourcePhoto
-
-    for photo in photos:
-        try:
-            content = photo.read()
-        except (InputError, OSError) as error:
-            if not held_out:
-                yield SourcePhoto(photo.name, partial(_fail, error))
-            continue
-        share = int(hashlib.sha256(content).hexdigest()[:8], 16) % HELD_OUT_SHARE
-        if (share == 0) is held_out:
-            yield SourcePhoto(photo.name, partial(bytes, content))
-
-
-def _fail(error: Exception) -> bytes:
-    raise error
-
-
-def _counted(photos: "PreparedPhotos") -> str:
-    counts = photos.counts
-    left_out = ", ".join(f"{count} {code}" for code, count in sorted(counts.items()) if code != "taken")
-    return f"{counts['taken']} photographs" + (f" (left out: {left_out})" if left_out else "")
+    parent_sha256 = read_metadata(parent_dir).sha256 if config.from_parent else ""
+    return is_begun(out / RUN_NAME, config, parent_sha256)
 
 
 def _run(
@@ -141,7 +101,7 @@ def _run(
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         report = stack.enter_context(TrainingReport(out, lambda: signals.stops > 0))
-        return train_model(config, photos, validation, out / "run", parent_dir, report)
+        return train_model(config, photos, validation, out / RUN_NAME, parent_dir, report)
 
 
 def _write(model: "TrainedModel", out: Path) -> None:

@@ -106,7 +106,15 @@ class Colorized:
         """How far the pages' lightness lies from the original's, over all that were colorized and read to their end."""
         errors = [page.lightness_error for page in self._colorized]
         largest = max(error.largest for error in errors)
-        return LightnessError(sum(e.pixels for e in errors), sum(e.total for e in errors), largest)
+        pixels, others = sum(error.pixels for error in errors), sum(error.other_levels for error in errors)
+        return LightnessError(pixels, sum(error.total for error in errors), largest, others)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What 8-bit pages lack of the original's levels before any lossy coding, in words, once they are read."""
+        others = self.lightness_error.other_levels
+        pixels = "1 pixel" if others == 1 else f"{others:,} pixels"
+        return (f"the gray level of {pixels}, which 8 bits of sRGB cannot tell from another",) if others else ()
 
     @property
     def _colorized(self) -> list[ColorizedPage]:

@@ -2,7 +2,8 @@
 
 Two questions are asked. Is it in color? Toning (sepia, cyanotype, selenium, split toning) gives every lightness one
 color; a photograph in color has several at the same lightness. And has it any tones? Text and line drawings are paper
-and ink, and whatever lies between is the slope of an edge; a photograph has calm areas of many tones.
+and ink, and whatever lies between is the slope of an edge; a photograph has calm areas of many tones. Pixels that are
+fully transparent are not looked at, unless all are.
 """
 
 from dataclasses import dataclass
@@ -128,15 +129,26 @@ def _color(page: Page) -> tuple[float, float]:
 
 
 def _cells(page: Page) -> Samples:
-    """Pixels of cells all over the page, (cells, pixels of a cell, 3)."""
+    """Pixels of cells all over the page that have no transparent one, (cells, pixels of a cell, 3)."""
     down, across = min(CELL_PX, page.height), min(CELL_PX, page.width)
     tops, lefts = _axes(page.height // down, page.width // across, CELLS)
     rows = tops[:, None] * down + np.arange(down)
     columns = lefts[:, None] * across + np.arange(across)
-    pixels = page.samples[rows.ravel()[:, None], columns.ravel()]
-    blocks = pixels.reshape(len(tops), down, len(lefts), across, 3).swapaxes(1, 2)
-    cells: Samples = blocks.reshape(-1, down * across, 3)
-    return cells
+    place = rows.ravel()[:, None], columns.ravel()
+
+    def split(plane: NDArray[Any]) -> NDArray[Any]:
+        blocks = plane[place].reshape(len(tops), down, len(lefts), across, -1).swapaxes(1, 2)
+        cells: NDArray[Any] = blocks.reshape(len(tops) * len(lefts), down * across, -1)
+        return cells
+
+    cells: Samples = split(page.samples)
+    return cells if page.alpha is None else _seen(cells, split(page.alpha)[..., 0])
+
+
+def _seen(values: Samples, alpha: Samples) -> Samples:
+    """The rows of values whose alpha, (rows, pixels), is 0 nowhere; all rows where there is no such."""
+    is_seen = np.asarray(alpha.all(axis=1))
+    return values[is_seen] if is_seen.any() else values
 
 
 def _toning(lightness: Floats, ab: Floats) -> Floats:
@@ -190,7 +202,10 @@ def _has_no_tones(page: Page) -> bool:
 
 
 def _neighborhoods(page: Page) -> Samples:
-    """Pixels all over the page, and those some way above, below, left and right of them: (5, rows, columns[, 3])."""
+    """Pixels all over the page, and those some way above, below, left and right of them: (5, 1, places[, 3]).
+
+    Places are left out where one of the five is transparent.
+    """
     rows, columns = _axes(page.height, page.width, PLACES)
     away = max(NEIGHBOR_PX, round(NEIGHBOR_SHARE * min(page.height, page.width)))
     steps = [(0, 0), (-away, 0), (away, 0), (0, -away), (0, away)]
@@ -198,7 +213,15 @@ def _neighborhoods(page: Page) -> Samples:
         (np.clip(rows + down, 0, page.height - 1)[:, None], np.clip(columns + right, 0, page.width - 1))
         for down, right in steps
     ]
-    return np.stack([page.samples[place] for place in places])
+
+    def gather(plane: NDArray[Any]) -> NDArray[Any]:
+        found = np.stack([plane[place] for place in places], axis=2)
+        return found.reshape(len(rows) * len(columns), *found.shape[2:])
+
+    samples: Samples = gather(page.samples)
+    if page.alpha is not None:
+        samples = _seen(samples, gather(page.alpha))
+    return np.ascontiguousarray(samples.swapaxes(0, 1)[:, None])
 
 
 def _two_tones(calm: Floats) -> tuple[float, float, float, float]:

@@ -2,8 +2,9 @@
 
 A color that sRGB cannot hold at its lightness has its chroma reduced at constant lightness and hue; nothing is clipped.
 Rounding to 8 bits moves lightness by up to 0.25. Where that would take it out of the interval that belongs to the
-original's gray level, one channel is moved by one step, so that the level nearest in lightness to the result is the
-original's, in every pixel.
+original's gray level, channels are moved by a step, where need be by a few, so that the level nearest in lightness to
+the result is the original's. Where 8 bits of sRGB have no such color, as for some shadows of other tone curves, the
+pixel is counted.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,15 @@ ABOVE_ONE = np.float32(1 + 1e-6)
 BISECTIONS = 10
 # Of a level's interval, so that whoever computes lightness with other rounding still finds it inside.
 MARGIN = 0.02
-MOST_STEPS = 3
+# How far channels may be moved: first each by a step, then, where that leads nowhere near, red and blue by more: their
+# steps change lightness less than those of green.
+REACHES = (1, 8)
+# Of a level's interval: what a step of a channel may cost at least in lightness to be worth its change of color, and
+# how far from the aim is not near.
+STEP_COST = np.float32(0.03)
+NEAR = np.float32(0.5)
+# Of a level's interval: more than any color inside of it may cost.
+OUTSIDE_COST = np.float32(2)
 GUESSES = 1024
 
 Bounds = tuple[Floats, Floats]
@@ -33,11 +42,19 @@ Indices = NDArray[np.int32]
 
 @dataclass
 class LightnessError:
-    """How far the lightness of pixels lies from what it should be; |dL| of CIE L in 0..100, summed up band by band."""
+    """How far the lightness of pixels lies from what it should be; |dL| of CIE L in 0..100, summed up band by band.
+
+    Args:
+        pixels: that were measured.
+        total: sum of their |dL|.
+        largest: of their |dL|.
+        other_levels: how many of them, of 8 bits, are nearest in lightness to another gray level than the original's.
+    """
 
     pixels: int = 0
     total: float = 0.0
     largest: float = 0.0
+    other_levels: int = 0
 
     @property
     def mean(self) -> float:
@@ -49,16 +66,19 @@ def luminance_bounds(lightness_table: Floats) -> Bounds:
     """Between which luminances, 0..1, lies what is nearest in lightness to each gray level.
 
     Args:
-        lightness_table: float32 (levels,), not falling.
+        lightness_table: float32 (levels,), not falling, the last above the first.
 
     Returns:
         The lower and the upper bounds, float32 (levels,) each, a little inside of the midpoints between the levels.
+        Levels of the same lightness are one.
     """
-    table = lightness_table.astype(np.float64)
+    table, places = np.unique(lightness_table.astype(np.float64), return_inverse=True)
     middles = lab.luminance_from_lightness((table[1:] + table[:-1]) / 2)
-    lower, upper = np.concatenate(([-1.0], middles)), np.concatenate((middles, [2.0]))
-    inset = MARGIN * np.minimum(upper - lower, 1)
-    return (lower + inset).astype(np.float32), (upper - inset).astype(np.float32)
+    # The first and the last level lie in the middle of theirs.
+    ends = 2 * lab.luminance_from_lightness(table[[0, -1]]) - middles[[0, -1]]
+    lower, upper = np.append(ends[0], middles), np.append(middles, ends[1])
+    inset = MARGIN * (upper - lower)
+    return (lower + inset).astype(np.float32)[places], (upper - inset).astype(np.float32)[places]
 
 
 @cache
@@ -135,10 +155,13 @@ class Merger:
         curves = (lab.nearest_srgb_table(), lab.srgb_table())
         tables = (*curves, lab.linear_table(1 << depth), lab.lightness_of_luminance_table(depth))
         chosen = np.empty((0, 0), np.uint8) if levels is None else levels
-        total, largest = _merge_rows(self._planes, lightness, taps, down_taps, tables, chosen, self._bounds, pixels)
+        total, largest, others = _merge_rows(
+            self._planes, lightness, taps, down_taps, tables, chosen, self._bounds, pixels
+        )
         self.error.pixels += lightness.size
         self.error.total += total
         self.error.largest = max(self.error.largest, largest)
+        self.error.other_levels += others
         return pixels
 
 
@@ -152,13 +175,13 @@ def _merge_rows(
     levels: NDArray[np.uint8],
     bounds: Bounds,
     pixels: Samples,
-) -> tuple[float, Any]:
+) -> tuple[float, Any, int]:
     height, width = lightness.shape
     row = np.empty((5, planes.shape[2]), np.float32)
     a, b = np.empty(width, np.float32), np.empty(width, np.float32)
     linear, outside = np.empty((3, width), np.float32), np.empty(width, np.int32)
     luminance = np.empty(width, np.float32)
-    total, largest = 0.0, np.float32(0)
+    total, largest, others = 0.0, np.float32(0), 0
     for y in range(height):
         small_row(planes, down_taps[0][y], down_taps[1][y], down_taps[2][y], row)
         chroma_row(lightness[y], row, taps[0], taps[1], taps[2], a, b)
@@ -172,11 +195,11 @@ def _merge_rows(
             _quantize_row_16(linear, tables[1], pixels[y])
         _luminance_row(pixels[y], tables[2], luminance)
         if levels.size:
-            _settle_row(lightness[y], levels[y], tables[2], bounds, luminance, pixels[y])
+            others += _settle_row(lightness[y], levels[y], tables[2], bounds, luminance, pixels[y])
         row_total, row_largest = _measure_row(lightness[y], luminance, tables[3])
         total += row_total
         largest = max(largest, row_largest)
-    return total, largest
+    return total, largest, others
 
 
 @njit(nogil=True, cache=True)
@@ -283,33 +306,49 @@ def _settle_row(
     bounds: Bounds,
     luminance: Floats,
     pixels: Samples,
-) -> None:
+) -> int:
+    """Bring into their bounds the pixels that rounding took out of them; how many of them stay outside."""
+    others = 0
     for x in range(len(levels)):
         lower, upper = bounds[0][levels[x]], bounds[1][levels[x]]
         if luminance[x] < lower or luminance[x] > upper:
             aim = min(max(_inverse_f((lightness[x] + np.float32(16)) * np.float32(1 / 116)), lower), upper)
-            luminance[x] = _settle(luminance[x], lower, upper, aim, linear, pixels[x])
+            luminance[x] = _settle(lower, upper, aim, linear, pixels[x])
+            inset = np.float32(MARGIN / (1 - 2 * MARGIN)) * (upper - lower)
+            others += luminance[x] < lower - inset or luminance[x] > upper + inset
+    return others
 
 
 @njit(nogil=True, cache=True)
-def _settle(luminance: Any, lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples) -> Any:
-    """Move channels by one step, each time that which brings luminance nearest to its aim, until it is in bounds."""
-    for _ in range(MOST_STEPS):
-        step = 1 if luminance < lower else -1
-        best, best_change = -1, np.float32(0)
-        for channel in range(3):
-            level = int(pixel[channel]) + step
-            if 0 <= level <= 255:
-                change = lab.RELATIVE_XYZ_FROM_RGB[1, channel] * (linear[level] - linear[pixel[channel]])
-                if abs(luminance + change - aim) < abs(luminance + best_change - aim):
-                    best, best_change = channel, change
-        if best < 0:
+def _settle(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples) -> Any:
+    """Move a pixel to the color near it that is in bounds, nearest to its aim by few steps; its luminance."""
+    interval = upper - lower
+    for reach in REACHES:
+        red, green, blue, luminance = _nearest_color(lower, upper, aim, linear, pixel, reach)
+        if abs(luminance - aim) <= NEAR * interval:
             break
-        pixel[best] = int(pixel[best]) + step
-        luminance += best_change
-        if lower <= luminance <= upper:
-            break
+    pixel[0], pixel[1], pixel[2] = red, green, blue
     return luminance
+
+
+@njit(nogil=True, cache=True)
+def _nearest_color(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples, reach: int) -> Any:
+    """Red, green, blue and luminance of the best color up to `reach` levels away in red and blue, and one in green."""
+    weights = lab.RELATIVE_XYZ_FROM_RGB[1]
+    interval = upper - lower
+    red, green, blue = int(pixel[0]), int(pixel[1]), int(pixel[2])
+    best, best_cost = (red, green, blue, np.float32(0)), np.float32(np.inf)
+    for g in range(max(green - 1, 0), min(green + 1, 255) + 1):
+        for r in range(max(red - reach, 0), min(red + reach, 255) + 1):
+            for b in range(max(blue - reach, 0), min(blue + reach, 255) + 1):
+                luminance = weights[0] * linear[r] + weights[1] * linear[g] + weights[2] * linear[b]
+                steps = np.float32(abs(r - red) + abs(g - green) + abs(b - blue))
+                cost = abs(luminance - aim) + steps * STEP_COST * interval
+                if luminance < lower or luminance > upper:
+                    cost += OUTSIDE_COST * interval
+                if cost < best_cost:
+                    best, best_cost = (r, g, b, luminance), cost
+    return best
 
 
 @njit(nogil=True, cache=True)

@@ -5,6 +5,7 @@ version stay the same; the number of threads is kept with the state. On a GPU su
 the result is another sample of the same distribution.
 """
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -92,14 +93,15 @@ class _Run:
         parent = None if parent_dir is None else read_metadata(parent_dir)
         self._config, self._photos, self._watcher = config, photos, watcher
         self._origin = Origin(config, parent, len(photos), photos.sha256, _architecture(config, parent))
-        self._folder = RunFolder(run_dir, config, photos.sha256, parent.sha256 if parent else "")
+        looked_at = _spread(validation, config.validation_count)
+        parent_sha256 = parent.sha256 if parent else ""
+        self._folder = RunFolder(run_dir, config, photos.sha256, parent_sha256, _pixels_sha256(looked_at))
         self._device = choose_device(config.device)
         half = computes_half(config.precision, self._device)
         weights = None if parent is None or parent_dir is None else read_state(parent_dir, parent)
         self._learner = Learner(config, self._origin.architecture, weights, self._device, half)
         runtime = TorchRuntime([self._learner.average.generator], self._device, half=half)
         self._predict = model_predictor(runtime, self._origin.network_edge_px)
-        looked_at = _spread(validation, config.validation_count)
         self._validation = [center_crop(photograph, SCORED_EDGE_PX) for photograph in looked_at]
         self._samples = Samples(_spread(looked_at, config.sample_count), watcher)
         self._meter = Meter()
@@ -244,6 +246,15 @@ def _spread(photographs: Sequence[NDArray[np.uint8]], count: int) -> list[NDArra
     """So many of them at most, evenly from all over, since they are often sorted by where they come from."""
     wanted = min(count, len(photographs))
     return [photographs[index * len(photographs) // wanted] for index in range(wanted)]
+
+
+def _pixels_sha256(photographs: Sequence[NDArray[np.uint8]]) -> str:
+    """One hash for photographs: of their sizes and pixels, in order."""
+    digest = hashlib.sha256()
+    for photograph in photographs:
+        digest.update(repr(photograph.shape).encode())
+        digest.update(np.ascontiguousarray(photograph).data)
+    return digest.hexdigest()
 
 
 def _architecture(config: TrainingConfig, parent: ModelMetadata | None) -> Architecture:

@@ -10,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import InputError
+from core.errors import InputError, StateError
 from core.machine import fsync, usable_cores
 from core.training.filtering import Duplicates, Judgment, fingerprint_of, judge
 from core.training.resampling import shrunk
@@ -80,6 +80,7 @@ class PreparedPhotos:
         edge_px: int,
         threads: int | None = None,
         filtered: bool = True,
+        is_fixed: bool = False,
     ) -> "PreparedPhotos":
         """Decode photographs, leave out what is not worth training on, and shrink the others.
 
@@ -91,13 +92,15 @@ class PreparedPhotos:
             edge_px: short side in pixels, to which larger ones are shrunk (means over areas).
             threads: that decode; None for one per core.
             filtered: False to take all that can be read, such as results that a person approved.
+            is_fixed: whether a run has begun with what the folder holds; if that is whole it is not replaced.
 
         Raises:
+            StateError: other_photographs; what the folder holds is fixed and was made of others, or in another way.
             OSError: the folder cannot be written.
             TransientError: a source's `read` raised it. What was done until then is kept for another try.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        packer = _Packer(folder, edge_px, filtered)
+        packer = _Packer(folder, edge_px, filtered, is_fixed)
         packer.run(photos, threads or usable_cores())
         return cls(folder, tuple(packer.entries))
 
@@ -145,25 +148,36 @@ class _Read:
         return cls(photo.name, content, hashlib.sha256(content).hexdigest())
 
     def is_of(self, entry: Entry) -> bool:
-        """Whether that entry was made of it."""
-        same = (self.name, self.sha256) == (entry.name, entry.sha256)
-        return same and (bool(self.sha256) or self.code == entry.code)
+        """Whether that entry was made of it; under another name, as in a moved folder, a photograph is the same."""
+        return self.sha256 == entry.sha256 and (bool(self.sha256) or self.code == entry.code)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What was written down of a pack: how it was made, of what, and whether to the end."""
+
+    settings: dict[str, Any]
+    entries: list[Entry]
+    is_complete: bool
 
 
 class _Packer:
     """Appends photographs to the pack, and tells the index what of it is safely on the disk."""
 
-    def __init__(self, folder: Path, edge_px: int, filtered: bool) -> None:
+    def __init__(self, folder: Path, edge_px: int, filtered: bool, is_fixed: bool) -> None:
         self.entries: list[Entry] = []
         self._folder = folder
         self._settings = {"format": INDEX_FORMAT, "edge_px": edge_px, "filtered": filtered}
         self._edge_px = edge_px
         self._filtered = filtered
+        self._is_fixed = is_fixed
         self._duplicates = Duplicates()
         self._hashes: set[str] = set()
 
     def run(self, photos: Iterable[SourcePhoto], threads: int) -> None:
-        known, is_complete = self._known()
+        index = self._index()
+        is_alike = index.settings == self._settings
+        known = index.entries if is_alike else []
         rest: Iterator[_Read] = (_Read.of(photo) for photo in photos)
         for read in rest:
             if len(self.entries) == len(known) or not read.is_of(known[len(self.entries)]):
@@ -171,9 +185,11 @@ class _Packer:
                 break
             self._remember(known[len(self.entries)])
         else:
-            if is_complete and len(self.entries) == len(known):
+            if is_alike and index.is_complete and len(self.entries) == len(known):
                 return
             rest = iter(())
+        if self._is_fixed and index.is_complete:
+            raise StateError("other_photographs", f"{self._folder} holds other photographs.")
         self._save(is_complete=False)
         with (self._folder / PIXELS_NAME).open("ab") as file:
             file.truncate(sum(entry.size_bytes for entry in self.entries))
@@ -182,17 +198,18 @@ class _Packer:
         fsync(self._folder)
         self._save(is_complete=True)
 
-    def _known(self) -> tuple[list[Entry], bool]:
-        """The entries of an earlier build with the same settings, and whether it came to its end."""
+    def _index(self) -> _Index:
+        """What an earlier build left; nothing where it cannot be used, for whatever reason."""
         try:
-            index = json.loads((self._folder / INDEX_NAME).read_bytes())
-            entries = [Entry(*values) for values in index["entries"]]
+            found = json.loads((self._folder / INDEX_NAME).read_bytes())
+            entries = [Entry(*values) for values in found["entries"]]
+            index = _Index(dict(found["settings"]), entries, bool(found["is_complete"]))
             size_bytes = (self._folder / PIXELS_NAME).stat().st_size
         except (OSError, ValueError, KeyError, TypeError):
-            return [], False
-        if index["settings"] != self._settings or size_bytes < sum(entry.size_bytes for entry in entries):
-            return [], False
-        return entries, bool(index["is_complete"])
+            return _Index({}, [], False)
+        if index.settings.get("format") != INDEX_FORMAT or size_bytes < sum(entry.size_bytes for entry in entries):
+            return _Index({}, [], False)
+        return index
 
     def _append(self, file: BinaryIO, reads: Iterable[_Read], threads: int) -> None:
         saved_at = time.monotonic()

@@ -1,7 +1,7 @@
 """A run's folder: all that is needed to go on after the process was killed, and the checkpoints that may come out."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ from core.training.front import Checkpoint
 
 STATE_NAME = "state.pt"
 FRONT_NAME = "front"
-FORMAT = 1
+FORMAT = 2
+
+OTHERS = {
+    "config": ("other_config", "another config"),
+    "photos": ("other_photographs", "other photographs"),
+    "parent": ("other_parent", "another parent"),
+    "validation": ("other_validation", "other validation photographs"),
+}
+"""What makes a run another one: the code and the words for it, by the part of its identity."""
 
 
 @dataclass
@@ -49,14 +57,18 @@ class RunFolder:
         config: of the run.
         photos_sha256: of the photographs that it trains on.
         parent_sha256: of the weights that it began from; empty for none.
+        validation_sha256: of the photographs that it chooses a checkpoint by.
     """
 
-    def __init__(self, path: Path, config: TrainingConfig, photos_sha256: str, parent_sha256: str) -> None:
+    def __init__(
+        self, path: Path, config: TrainingConfig, photos_sha256: str, parent_sha256: str, validation_sha256: str
+    ) -> None:
         self._path = path
         self._identity = {
             "config": config.model_dump_json(),
             "photos": photos_sha256,
             "parent": parent_sha256,
+            "validation": validation_sha256,
         }
         (path / FRONT_NAME).mkdir(parents=True, exist_ok=True)
 
@@ -64,23 +76,13 @@ class RunFolder:
         """The state that was saved last; None if there is none.
 
         Raises:
-            CheckpointError: `other_config`, `other_photographs` or `other_parent` (the folder is another run's);
-                `damaged_state`.
+            CheckpointError: `other_config`, `other_photographs`, `other_parent` or `other_validation` (the folder is
+                another run's); `damaged_state`.
         """
-        path = self._path / STATE_NAME
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            found = content["identity"] if content["format"] == FORMAT else None
-        except FileNotFoundError:
+        content = _read(self._path)
+        if content is None:
             return None
-        except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
-            raise CheckpointError("damaged_state", f"{path} cannot be read: {error}.") from error
-        if found is None:
-            raise CheckpointError("damaged_state", f"{path} was written by another version of this program.")
-        for part, code in (("config", "other_config"), ("photos", "other_photographs"), ("parent", "other_parent")):
-            if found[part] != self._identity[part]:
-                message = f"{self._path} holds a run with another {part}; take another folder, or the same {part}."
-                raise CheckpointError(code, message)
+        _require_same(self._path, content["identity"], self._identity)
         front = [Checkpoint(step, scores) for step, scores in content["front"]]
         return RunState(**{**content["state"], "front": front})
 
@@ -116,6 +118,55 @@ class RunFolder:
         for path in (self._path / FRONT_NAME).iterdir():
             if path not in named:
                 path.unlink()
+
+
+def is_begun(path: Path, config: TrainingConfig, parent_sha256: str) -> bool:
+    """Whether a folder holds the state of a run; to be asked before its photographs are prepared. Changes nothing.
+
+    Args:
+        path: the folder; there may be none.
+        config: as RunFolder says.
+        parent_sha256: as RunFolder says.
+
+    Raises:
+        CheckpointError: `other_config` or `other_parent` (it is another run's); `damaged_state`.
+    """
+    content = _read(path)
+    if content is not None:
+        _require_same(path, content["identity"], {"config": config.model_dump_json(), "parent": parent_sha256})
+    return content is not None
+
+
+def refusal(path: Path, part: str) -> CheckpointError:
+    """That a folder is another run's.
+
+    Args:
+        path: the folder.
+        part: of OTHERS.
+    """
+    code, words = OTHERS[part]
+    return CheckpointError(code, f"{path} holds a run with {words}; take another folder, or go on as it began.")
+
+
+def _require_same(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    for part, value in wanted.items():
+        if found[part] != value:
+            raise refusal(path, part)
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    """What save wrote; None where it wrote nothing."""
+    path = folder / STATE_NAME
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        is_ours = content["format"] == FORMAT
+    except FileNotFoundError:
+        return None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise CheckpointError("damaged_state", f"{path} cannot be read: {error}.") from error
+    if not is_ours:
+        raise CheckpointError("damaged_state", f"{path} was written by another version of this program.")
+    return content
 
 
 def _put(aside: Path, path: Path) -> None:

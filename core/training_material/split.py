@@ -1,10 +1,8 @@
 """What a photograph of the material is for, told from the hash of its bytes."""
 
 from core.records import Split
+from core.training.split import FROZEN_SHARES, is_trained_on, share_of
 
-SHARES = 100
-FROZEN_SHARES = 10
-HELD_OUT_SHARES = 10
 LEAST_COMPARED = 20
 """A set with fewer photographs says nothing about a model; the frozen one is settled when it has so many."""
 
@@ -16,7 +14,6 @@ def split_of(sha256: str, is_settled: bool) -> Split:
         sha256: of the photograph's bytes, 64 hexadecimal digits.
         is_settled: whether the frozen set takes no more; what would have come into it is held out instead.
     """
-    share = int(sha256[:8], 16) % SHARES
-    if share < FROZEN_SHARES:
-        return Split.HELD_OUT if is_settled else Split.FROZEN
-    return Split.HELD_OUT if share < FROZEN_SHARES + HELD_OUT_SHARES else Split.TRAIN
+    if is_trained_on(sha256):
+        return Split.TRAIN
+    return Split.FROZEN if share_of(sha256) < FROZEN_SHARES and not is_settled else Split.HELD_OUT

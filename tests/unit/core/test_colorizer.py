@@ -3,6 +3,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from core.imaging.merging import nearest_levels
 from core.imaging.metadata import Metadata
 from core.imaging.orientation import stored, upright
 from core.imaging.output import Output, whole
+from core.imaging.profiles import tone_of
 
 LIMITS = ImageLimits(50_000_000, 2**30)
 
@@ -96,6 +98,29 @@ def test_lightness_of_color_input_is_that_of_its_rgb_values(colorizer):
     error = lightness_error(rgb, result)
     assert error.mean() <= 0.10
     assert error.max() <= 0.30
+
+
+@pytest.mark.parametrize("toning", [((0.95, 25), (0.85, 15), (0.68, 5)), ((0.8, 0), (0.95, 5), (1, 0))])
+def test_a_toned_scan_keeps_the_gray_level_of_every_pixel(small_colorizer, toning):
+    gray = desaturated(data.coffee())
+    toned = np.dstack([np.clip(gray * share + added, 0, 255).astype(np.uint8) for share, added in toning])
+    colorized = small_colorizer.colorize(scan_of(toned))
+    result = scan_of(whole(colorized.pages[0]))
+    assert (nearest_levels(result.lightness) == nearest_levels(scan_of(toned).lightness)).all()
+    assert lightness_error(toned, result.first.samples).max() <= 0.30
+    assert colorized.losses == ()
+
+
+def test_shadows_that_srgb_cannot_tell_apart_are_a_loss(small_colorizer):
+    tone, _ = tone_of(bytes(imagecodecs.cms_profile("gray", gamma=2.2)), gray=True)
+    levels = desaturated(data.coffee()).clip(2)
+    levels[:2, :550] = 1
+    pages = [Page(samples, None, Metadata(), tone) for samples in (levels, levels.clip(2))]
+    colorized = small_colorizer.colorize(Scan("TIFF", tuple(pages)))
+    assert colorized.losses == ()
+    for page in colorized.pages:
+        whole(page)
+    assert colorized.losses == ("the gray level of 1,100 pixels, which 8 bits of sRGB cannot tell from another",)
 
 
 def test_gray_stored_as_rgb_gets_the_colors_of_gray(small_colorizer):

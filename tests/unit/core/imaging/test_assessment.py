@@ -25,8 +25,8 @@ needs_photographs = pytest.mark.skipif(
 )
 
 
-def assessed(pixels):
-    return assess(Page(np.ascontiguousarray(pixels), None, Metadata()))
+def assessed(pixels, alpha=None):
+    return assess(Page(np.ascontiguousarray(pixels), alpha, Metadata()))
 
 
 def gray_of(rgb):
@@ -132,6 +132,44 @@ def test_a_stamp_makes_no_photograph_of_a_print_in_color_but_a_tinted_quarter_do
     tinted = print_.copy()
     tinted[:256, :256] = tinted[:256, :256] // 2 + np.array([20, 90, 20], np.uint8)
     assert assessed(tinted).kind == "color"
+
+
+def hidden_on_the_left(pixels, share):
+    alpha = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
+    alpha[:, : round(share * pixels.shape[1])] = 0
+    return alpha
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+def test_colors_that_nobody_sees_are_no_color(scale):
+    pixels = np.dstack([data.camera()] * 3)
+    pixels[:, :60] = (200, 30, 40)
+    pixels = pixels.astype(np.uint8 if scale == 1 else np.uint16) * scale
+    assert assessed(pixels).kind == "color"
+    found = assessed(pixels, hidden_on_the_left(pixels, 60 / pixels.shape[1]))
+    assert found.kind == "gray"
+    assert found.chroma == 0
+
+
+def test_colors_beside_what_nobody_sees_and_those_that_are_half_seen_are_color():
+    pixels = PHOTOGRAPHS["coffee"]
+    alpha = hidden_on_the_left(pixels, 0.3)
+    alpha[:, 300:] = 1
+    assert assessed(pixels, alpha).kind == "color"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tones_that_nobody_sees_are_no_tones(channels):
+    page = as_scanned(text_page())
+    page[:, :300] = np.arange(300) % 200 + 30
+    pixels = page if channels == 1 else np.dstack([page] * 3)
+    assert assessed(pixels).kind == "gray"
+    assert assessed(pixels, hidden_on_the_left(pixels, 0.3)).kind == "no_tones"
+
+
+def test_a_page_whose_alpha_hides_all_is_assessed_as_if_it_had_none():
+    for pixels, kind in [(PHOTOGRAPHS["coffee"], "color"), (data.camera(), "gray"), (text_page(), "no_tones")]:
+        assert assessed(pixels, hidden_on_the_left(pixels, 1)).kind == kind
 
 
 @pytest.mark.parametrize(

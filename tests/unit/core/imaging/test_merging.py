@@ -83,13 +83,75 @@ def test_every_level_comes_back_under_random_chroma(seed):
     assert (nearest_by_scikit_image(result) == levels).all()
 
 
-def test_levels_of_another_tone_curve_come_back_too():
-    luminance = (np.arange(256) / 255) ** 1.8
-    table = np.clip(lab.f_table()[np.rint(luminance * lab.F_STEPS).astype(int)] * 116 - 16, 0, 100)
-    table = np.maximum.accumulate(table).astype(np.float32)
-    levels = np.tile(np.arange(40, 256, dtype=np.uint8), (200, 1))
-    result, _ = merged(levels, np.full((8, 8, 2), (30, 40)), luminance_bounds(table), table[levels])
-    assert (np.searchsorted((table[1:] + table[:-1]) / 2, lightness_of(result)) == levels).all()
+def gamma_table(gamma):
+    """Lightness of 256 levels with a gamma."""
+    luminance = (np.arange(256) / 255) ** gamma
+    return np.where(luminance > 216 / 24389, 116 * np.cbrt(luminance) - 16, luminance * 24389 / 27).astype(np.float32)
+
+
+def nearest_in(table, lightness):
+    return np.searchsorted((table[1:] + table[:-1]) / 2, lightness)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_levels_of_another_tone_curve_come_back_too(gamma):
+    table = gamma_table(gamma)
+    levels = np.tile(np.arange(256, dtype=np.uint8), (300, 1))
+    wanted = np.random.default_rng(3).uniform(-60, 60, (64, 64, 2))
+    result, error = merged(levels, wanted, luminance_bounds(table), table[levels])
+    assert (nearest_in(table, lightness_of(result)) == levels).all()
+    assert error.other_levels == 0
+
+
+@pytest.mark.parametrize("gamma", [2.2, 2.6])
+def test_shadows_that_8_bits_of_srgb_cannot_tell_apart_are_counted(gamma):
+    table = gamma_table(gamma)
+    levels = np.tile(np.arange(256, dtype=np.uint8), (300, 1))
+    result, error = merged(levels, np.full((8, 8, 2), (30, 40)), luminance_bounds(table), table[levels], band_rows=70)
+    others = nearest_in(table, lightness_of(result)) != levels
+    assert error.other_levels == np.count_nonzero(others) > 0
+    assert levels[others].max() < 10
+
+
+def test_levels_of_the_same_lightness_count_as_one():
+    table = np.maximum(gamma_table(1.8), 8)
+    levels = np.tile(np.arange(256, dtype=np.uint8), (40, 1))
+    result, error = merged(levels, np.full((8, 8, 2), (10, 5)), luminance_bounds(table), table[levels])
+    assert (table[nearest_in(table, lightness_of(result))] == table[levels]).all()
+    assert error.other_levels == 0
+
+
+def test_every_level_lies_within_its_own_bounds():
+    luminance = lab.luminance_from_lightness(lab.lightness_table(256))
+    lower, upper = srgb_bounds()
+    assert (lower < luminance).all()
+    assert (luminance < upper).all()
+    assert (upper[:-1] < lower[1:]).all()
+
+
+def assert_near_and_nearest(result, lightness, error, most):
+    assert (nearest_levels(lab.lightness_from_rgb(result)) == nearest_levels(lightness)).all()
+    assert error.other_levels == 0
+    difference = np.abs(lightness_of(result) - lightness)
+    assert difference.mean() <= 0.10
+    assert difference.max() <= most
+
+
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+def test_lightness_between_the_gray_levels_is_nearest_to_the_same_level_afterwards(photograph):
+    rgb = photograph()
+    lightness = lab.lightness_from_rgb(rgb)
+    result, error = merged(nearest_levels(lightness), foreign_chroma(rgb), lightness=lightness)
+    assert_near_and_nearest(result, lightness, error, 0.30)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_lightness_between_the_gray_levels_keeps_its_level_under_random_chroma(seed):
+    chance = np.random.default_rng(seed)
+    lightness = chance.uniform(0, 100, (300, 400)).astype(np.float32)
+    result, error = merged(nearest_levels(lightness), chance.uniform(-120, 120, (64, 64, 2)), lightness=lightness)
+    # Of the purest greens, every channel's steps are either much larger than what is missing, or much smaller.
+    assert_near_and_nearest(result, lightness, error, 0.36)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])

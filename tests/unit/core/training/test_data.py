@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 from skimage.color import lab2rgb, rgb2lab
 
-from core.errors import MemberError, StorageError
+from core.errors import MemberError, StateError, StorageError
 from core.training.config import NO_AUGMENTATION, AugmentationConfig
 from core.training.data import Batches, PreparedPhotos, SourcePhoto
 from core.training.preparing import INDEX_NAME, PIXELS_NAME
@@ -127,6 +127,45 @@ def test_another_input_gives_what_a_fresh_folder_would_have(sources, photographs
     assert built[0].entries == built[1].entries
     for name in (PIXELS_NAME, INDEX_NAME):
         assert (tmp_path / "used" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+
+
+def test_photographs_that_were_moved_are_not_prepared_again(sources, photographs, tmp_path):
+    PreparedPhotos.build(tmp_path, sources, EDGE_PX)
+    before = contents(tmp_path)
+    moved = [source(f"elsewhere/{name}", content) for name, content in photographs.items()]
+    PreparedPhotos.build(tmp_path, moved, EDGE_PX)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("change", ["none", "fewer", "more", "other order", "another size", "unfiltered", "no more"])
+def test_what_a_run_has_begun_with_is_used_or_refused_but_not_replaced(sources, tmp_path, change):
+    PreparedPhotos.build(tmp_path, sources[:3], EDGE_PX)
+    before = contents(tmp_path)
+    some, edge_px, filtered = {
+        "none": (sources[:3], EDGE_PX, True),
+        "fewer": (sources[:2], EDGE_PX, True),
+        "more": (sources, EDGE_PX, True),
+        "other order": ([sources[0], sources[2], sources[1]], EDGE_PX, True),
+        "another size": (sources[:3], 64, True),
+        "unfiltered": (sources[:3], EDGE_PX, False),
+        "no more": ([], EDGE_PX, False),
+    }[change]
+    if change == "none":
+        assert len(PreparedPhotos.build(tmp_path, some, edge_px, filtered=filtered, is_fixed=True)) == 3
+    else:
+        with pytest.raises(StateError) as caught:
+            PreparedPhotos.build(tmp_path, some, edge_px, filtered=filtered, is_fixed=True)
+        assert caught.value.code == "other_photographs"
+    assert contents(tmp_path) == before
+
+
+def test_a_damaged_pack_is_made_anew_even_if_a_run_has_begun_with_it(sources, tmp_path):
+    PreparedPhotos.build(tmp_path, sources, EDGE_PX)
+    whole = (tmp_path / PIXELS_NAME).read_bytes()
+    for content in (whole[:-100], b""):
+        (tmp_path / PIXELS_NAME).write_bytes(content)
+        PreparedPhotos.build(tmp_path, sources, EDGE_PX, is_fixed=True)
+        assert (tmp_path / PIXELS_NAME).read_bytes() == whole
 
 
 def test_a_build_that_was_cut_off_is_finished_and_the_same(sources, tmp_path):

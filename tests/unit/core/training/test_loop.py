@@ -71,6 +71,19 @@ def test_it_stops_when_wished_and_goes_on_later(photos, tmp_path):
     assert other.value.code == "other_config"
 
 
+def test_it_goes_on_with_the_validation_photographs_that_it_began_with_alone(photos, tmp_path):
+    config, first = small_config(stages=l1_stage(steps=2)), pictures()[:1]
+    with pytest.raises(TrainingStoppedError):
+        train(config, photos, first, tmp_path, None, RecordingWatcher(stop_after=1))
+    for others in ([first[0][:, ::-1]], []):
+        with pytest.raises(CheckpointError) as caught:
+            train(config, photos, others, tmp_path, None, RecordingWatcher())
+        assert caught.value.code == "other_validation"
+    going_on = RecordingWatcher()
+    train(config, photos, [first[0].copy()], tmp_path, None, going_on)
+    assert list(going_on.points) == [2]
+
+
 def test_a_run_is_watched_scored_and_shown(photos, tmp_path):
     watcher = RecordingWatcher()
     config = small_config(validate_every_steps=4)

@@ -3,14 +3,14 @@ import torch
 
 from core.errors import CheckpointError
 from core.training.front import Checkpoint
-from core.training.state import RunFolder, RunState
+from core.training.state import RunFolder, RunState, is_begun
 from watching import small_config
 
-PHOTOS, PARENT = "1" * 64, "2" * 64
+PHOTOS, PARENT, VALIDATION = "1" * 64, "2" * 64, "4" * 64
 
 
-def folder_of(path, config=None, photos=PHOTOS, parent=PARENT):
-    return RunFolder(path, config or small_config(), photos, parent)
+def folder_of(path, config=None, photos=PHOTOS, parent=PARENT, validation=VALIDATION):
+    return RunFolder(path, config or small_config(), photos, parent, validation)
 
 
 def state_of(step, front=()):
@@ -56,6 +56,7 @@ def test_a_damaged_state_is_refused(tmp_path):
         ({"config": small_config(seed=1)}, "other_config"),
         ({"photos": "3" * 64}, "other_photographs"),
         ({"parent": ""}, "other_parent"),
+        ({"validation": "5" * 64}, "other_validation"),
     ],
 )
 def test_the_state_of_another_run_is_refused(tmp_path, changes, code):
@@ -63,6 +64,17 @@ def test_the_state_of_another_run_is_refused(tmp_path, changes, code):
     with pytest.raises(CheckpointError) as caught:
         folder_of(tmp_path, **changes).load()
     assert caught.value.code == code
+
+
+def test_whether_a_run_has_begun_is_told_before_its_photographs_are_known(tmp_path):
+    assert not is_begun(tmp_path / "run", small_config(), PARENT)
+    assert not (tmp_path / "run").exists()
+    folder_of(tmp_path / "run").save(state_of(3))
+    assert is_begun(tmp_path / "run", small_config(), PARENT)
+    for config, parent, code in ((small_config(seed=1), PARENT, "other_config"), (small_config(), "", "other_parent")):
+        with pytest.raises(CheckpointError) as caught:
+            is_begun(tmp_path / "run", config, parent)
+        assert caught.value.code == code
 
 
 def test_weights_are_kept_until_a_state_no_longer_names_them(tmp_path):

@@ -17,7 +17,8 @@ import numpy as np
 import tifffile
 
 from benchmarks.common import Row, arguments, photographs, report
-from core.imaging import lab
+from core.engine import memory_needed
+from core.imaging import codec, lab
 from core.imaging.arrays import Samples
 from core.imaging.merging import nearest_levels
 
@@ -67,7 +68,11 @@ def tiff_writer(compression: str | None) -> Callable[[Path, Samples], None]:
 
     def write(path: Path, pixels: Samples) -> None:
         photometric = "rgb" if pixels.ndim == 3 else "minisblack"
-        tifffile.imwrite(path, pixels, photometric=photometric, compression=compression, rowsperstrip=64, metadata=None)
+        alpha = ["unassalpha"] if pixels.shape[2:] == (4,) else None
+        tifffile.imwrite(
+            path, pixels, photometric=photometric, extrasamples=alpha, compression=compression, rowsperstrip=64,
+            metadata=None,
+        )  # fmt: skip
 
     return write
 
@@ -80,6 +85,8 @@ CASES = (
     Case("gray TIFF, plain", 200, 1, 16, tiff_writer(None)),
     Case("gray TIFF, LZW", 200, 1, 16, tiff_writer("lzw")),
     Case("RGB TIFF, Deflate", 200, 3, 16, tiff_writer("zlib")),
+    Case("RGB TIFF with alpha, LZW", 200, 4, 16, tiff_writer("lzw")),
+    Case("RGB PNG with alpha", 200, 4, 16, write_png),
 )
 
 
@@ -94,7 +101,7 @@ def make(case: Case, gray: Samples) -> Samples:
         for top in range(0, side, 256):
             band = scan[top : top + 256]
             scan[top : top + 256] = np.clip(band.astype(np.int32) + noise.integers(-300, 300, band.shape), 0, 65535)
-    return scan if case.channels == 1 else np.repeat(scan[..., None], 3, axis=2)
+    return scan if case.channels == 1 else np.repeat(scan[..., None], case.channels, axis=2)
 
 
 def peak(case: Case, gray: Samples, folder: Path) -> Row:
@@ -109,10 +116,20 @@ def peak(case: Case, gray: Samples, folder: Path) -> Row:
         "bits": case.bits,
         "outcome": outcome,
         "loaded, MB": round(int(loaded_kb) * 1024 / 1e6),
+        "reckoned, MB": round(reckoned(source) / 1e6),
         "peak, MB": round(int(peak_kb) * 1024 / 1e6),
         "file in, MB": round(source.stat().st_size / 1e6),
         "file out, MB": round(target.stat().st_size / 1e6),
     }
+
+
+def reckoned(source: Path) -> int:
+    """Bytes that the engine reckons with for a file whose result has its format."""
+    with source.open("rb") as stream:
+        found = codec.probe(stream, codec.ImageLimits(2**31, 2**40))
+    if found is None:
+        raise ValueError(f"{source} is no image of a known kind")
+    return memory_needed(found, found.format)
 
 
 def main() -> None:

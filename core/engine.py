@@ -18,12 +18,9 @@ from core.imaging.mark import Marked
 from core.imaging.merging import LightnessError
 from core.imaging.output import ColorPage, Output, Provenance
 from core.imaging.preview import ReducedPage, reduce_original
-from core.imaging.scan import MEDIA_TYPES, Format, ImageLimits, Page, Probe, Scan
+from core.imaging.scan import BYTES_PER_PIXEL, MEDIA_TYPES, Format, ImageLimits, Page, Probe, Scan
 from core.machine import usable_cores
 from core.options import JobOptions
-
-BYTES_PER_PIXEL = {8: 10, 16: 18}
-"""What decoding, merging and encoding hold at most at once for a pixel, by bit depth; measured, see benchmarks/."""
 
 REASONS = {
     "already_color": "It is in color already; the option color_input=colorize would color it anew.",
@@ -104,9 +101,9 @@ class MemoryGate:
         return self._used_bytes + wanted_bytes <= self._capacity_bytes
 
 
-def memory_needed(found: Probe) -> int:
-    """Bytes that a photograph takes while it is worked on, about, from its header."""
-    return found.pixels * BYTES_PER_PIXEL[found.bit_depth]
+def memory_needed(found: Probe, result: Format) -> int:
+    """Bytes that a photograph takes while it is worked on, about, from its header and the format of its result."""
+    return found.held_pixels * max(BYTES_PER_PIXEL[kind][found.bit_depth] for kind in (found.format, result))
 
 
 def photo_threads(colorizer: Colorizer) -> int:
@@ -159,7 +156,8 @@ class Engine:
         found = codec.probe(source, self.limits)
         if found is None:
             raise ImageError("unsupported_format", "The file is no image of a known kind.")
-        with self.gate.hold(memory_needed(found)):
+        result = codec.result_format(found.format, codec.WANTED[options.output_format], found.pages)
+        with self.gate.hold(memory_needed(found, result)):
             scan = codec.decode(source, self.limits)
             self.boundaries.reach(Boundary.DECODED, about)
             left = [page_to_leave(page, options) for page in scan.pages]
@@ -181,15 +179,17 @@ class Engine:
         options: JobOptions,
         provenance: Provenance,
     ) -> Processed:
-        output = Output(codec.WANTED[options.output_format], options.quality, provenance)
+        kept = frozenset(number for number, code in enumerate(left) if code)
+        output = Output(codec.WANTED[options.output_format], options.quality, provenance, kept)
         pages: list[ColorPage] = list(colorized.pages)
         if options.mark:
-            pages = [Marked(page, scan_page) for page, scan_page in zip(pages, scan.pages, strict=True)]
+            scanned = zip(pages, scan.pages, left, strict=True)
+            pages = [page if code else Marked(page, scan_page) for page, scan_page, code in scanned]
         reduced = ReducedPage(pages[0], self.preview_edge_px) if self.preview_edge_px else None
         losses = codec.encode([reduced or pages[0], *pages[1:]], scan, output, target)
         return Processed(
             format=codec.result_format(scan.format, output.format, len(scan.pages)),
-            losses=(*scan.losses, *losses, *_kept_pages(left)),
+            losses=(*scan.losses, *losses, *colorized.losses, *_kept_pages(left)),
             warning=warning_of(colorized, options),
             lightness_error=colorized.lightness_error,
             mean_chroma=colorized.mean_chroma,

@@ -19,6 +19,9 @@ EXIF, MIME = b"Exif", b"mime"
 KEPT_PROPERTIES = frozenset({b"pasp", b"clap"})
 NCLX, PROFILES = b"nclx", (b"prof", b"rICC")
 IDENTITY = 0
+# ITU-T H.273, primaries and transfer: BT.709 and sRGB, or 2, which leaves it open.
+SRGB_PRIMARIES, SRGB_TRANSFERS = (1, 2), (13, 2)
+NCLX_LOSS = "the color space that the AVIF tells by numbers (values were taken as sRGB)"
 TRANSFERS_NOT_FOR_SCREENS = {8: "linear light", 16: "PQ (HDR)", 18: "HLG (HDR)"}
 IPTC_LOSS = "the IPTC records, for which AVIF has no place"
 
@@ -75,8 +78,9 @@ def read_metadata(stream: BinaryIO, items: Items, main: Item) -> tuple[Metadata,
     """Gather what a file carries beside its pixels, and in words what of it the result will not have."""
     exif_item = items.about(main.number, EXIF)
     raw_exif = b"" if exif_item is None else items.data(stream, exif_item, MAX_ITEM_BYTES)
-    kept_exif = _without_thumbnail(raw_exif)
-    exif, exif_losses = meta.readable_exif(_tiff(kept_exif))
+    cut_exif = meta.without_thumbnail(_tiff(raw_exif))
+    kept_exif = raw_exif[: len(raw_exif) - len(cut_exif)] + meta.described_as_srgb(cut_exif)
+    exif, exif_losses = meta.readable_exif(_tiff(raw_exif))
     xmp = next((i for i in items.all_about(main.number, MIME) if i.content_type == MIME_XMP), None)
     profile = next((p[4:] for kind in PROFILES if (p := main.property(b"colr", kind))), None)
     numbers = main.property(b"colr", NCLX)
@@ -92,7 +96,16 @@ def read_metadata(stream: BinaryIO, items: Items, main: Item) -> tuple[Metadata,
         unportable=exif_losses,
         chunks=tuple(chunks),
     )
-    return metadata, ((meta.THUMBNAIL_LOSS,) if kept_exif != raw_exif else ()) + _other_losses(items, main)
+    losses: tuple[str, ...] = (meta.THUMBNAIL_LOSS,) if cut_exif != _tiff(raw_exif) else ()
+    losses += (NCLX_LOSS,) if profile is None and _is_not_srgb(numbers) else ()
+    return metadata, losses + _other_losses(items, main)
+
+
+def _is_not_srgb(numbers: bytes | None) -> bool:
+    if numbers is None or len(numbers) < 8:
+        return False
+    primaries, transfer = struct.unpack_from(">HH", numbers, 4)
+    return primaries not in SRGB_PRIMARIES or transfer not in SRGB_TRANSFERS
 
 
 def _cell_config(items: Items, main: Item) -> bytes | None:
@@ -119,11 +132,6 @@ def _tiff(exif: bytes) -> bytes:
     if len(exif) < 4:
         return b""
     return exif[4 + int.from_bytes(exif[:4]) :]
-
-
-def _without_thumbnail(exif: bytes) -> bytes:
-    tiff = _tiff(exif)
-    return exif[: len(exif) - len(tiff)] + meta.without_thumbnail(tiff)
 
 
 def _orientation(main: Item) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
+import numpy as np
 from PIL import Image
 
 from core.errors import ImageError
@@ -14,6 +15,7 @@ from core.imaging.kinds import HEADER_BYTES, IMAGE_SUFFIXES, accepted_format, kn
 from core.imaging.output import ColorPage, Output
 from core.imaging.samples import to_8_bit
 from core.imaging.scan import Format, ImageLimits, Page, Probe, Scan
+from core.imaging.transparency import MULTIPLIED, DividedPage
 from core.options import OutputFormat
 
 __all__ = [
@@ -36,6 +38,7 @@ WANTED: dict[OutputFormat, Format | None] = {
 """The format that a job's option output_format asks for; None for the original's."""
 _EIGHT_BITS_ONLY: frozenset[Format] = frozenset({"JPEG", "WebP", "BMP"})
 _WITHOUT_ALPHA: frozenset[Format] = frozenset({"JPEG"})
+_STRAIGHT_ALPHA: frozenset[Format] = frozenset({"PNG", "WebP", "BMP", "AVIF"})
 _OF_SEVERAL_PAGES: frozenset[Format] = frozenset({"TIFF"})
 
 
@@ -175,14 +178,37 @@ def encode(pages: Sequence[ColorPage], scan: Scan, output: Output, stream: Binar
     losses = list(_format_losses(output.format or scan.format, target, len(pages)))
     if target != scan.format:
         losses.extend(loss for page in scan.pages for loss in page.metadata.unportable)
-    if target in _EIGHT_BITS_ONLY and scan.bit_depth == 16:
-        pages = [_EightBitPage(page) for page in pages]
-        losses.append(f"the finer half of 16 bits, since {target} holds 8")
-    if target in _WITHOUT_ALPHA and scan.alpha is not None:
-        scan = replace(scan, pages=tuple(replace(page, alpha=None) for page in scan.pages))
-        losses.append(f"transparency, which {target} cannot hold")
+    pages, scan, fitting_losses = _fit(pages, scan, target)
+    losses.extend(fitting_losses)
     losses.extend(_WRITERS[target].encode(pages, scan, output, stream))
     return tuple(dict.fromkeys(losses))
+
+
+def _fit(pages: Sequence[ColorPage], scan: Scan, target: Format) -> tuple[Sequence[ColorPage], Scan, tuple[str, ...]]:
+    """Pages and scan with colors, alpha and depth as the format holds them, and what that loses."""
+    losses: tuple[str, ...] = ()
+    alpha = scan.alpha if target in _STRAIGHT_ALPHA else None
+    if alpha is not None and _is_multiplied(scan.first, alpha):
+        pages = [DividedPage(pages[0], alpha)]
+        losses += (f"colors multiplied by alpha, which {target} cannot hold (they were divided by it, and rounded)",)
+    if target in _EIGHT_BITS_ONLY and scan.bit_depth == 16:
+        pages = [_EightBitPage(page) for page in pages]
+        scan = _with_alphas(scan, [None if page.alpha is None else to_8_bit(page.alpha) for page in scan.pages])
+        losses += (f"the finer half of 16 bits, since {target} holds 8",)
+    if target in _WITHOUT_ALPHA and scan.alpha is not None:
+        scan = _with_alphas(scan, [None] * len(scan.pages))
+        losses += (f"transparency, which {target} cannot hold",)
+    return pages, scan, losses
+
+
+def _is_multiplied(page: Page, alpha: Samples) -> bool:
+    """Whether a page's colors are multiplied by an alpha that is anywhere less than full."""
+    return page.metadata.alpha_kind == MULTIPLIED and int(alpha.min()) < np.iinfo(alpha.dtype).max
+
+
+def _with_alphas(scan: Scan, alphas: Sequence[Samples | None]) -> Scan:
+    pages = (replace(page, alpha=alpha) for page, alpha in zip(scan.pages, alphas, strict=True))
+    return replace(scan, pages=tuple(pages))
 
 
 def _format_losses(wanted: Format, target: Format, pages: int) -> tuple[str, ...]:

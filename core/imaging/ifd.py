@@ -6,7 +6,7 @@ Source: TIFF 6.0 section 2, BigTIFF, EXIF 2.32 section 4.6.
 
 import io
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
@@ -262,6 +262,28 @@ def amended(block: bytes, entries: Iterable[Entry]) -> bytes:
     header = block[: head_end - layout.offset_size] + struct.pack(layout.offset_code, first)
     directory = struct.pack(layout.count_code, len(table)) + b"".join(table[tag] for tag in sorted(table))
     return header + block[head_end:] + tail + directory + struct.pack(layout.offset_code, next_offset)
+
+
+def with_shorts(block: bytes, layout: Layout, offset: int, values: Mapping[int, int | None]) -> bytes:
+    """A block of EXIF whose directory at an offset has some of its tags set to one SHORT, or left out (None).
+
+    Tags that it lacks are not added. Everything but that table stays as it is, where it is.
+    Raises IfdError where the directory cannot be read.
+    """
+    rows, next_offset = _read_table(io.BytesIO(block), layout, offset)
+    kept = []
+    for row in rows:
+        tag = _number_of(row, layout)
+        value = values.get(tag)
+        if tag not in values:
+            kept.append(row)
+        elif value is not None:
+            head = struct.pack(layout.order + "HH", tag, 3) + struct.pack(layout.offset_code, 1)
+            kept.append(head + struct.pack(layout.order + "H", value).ljust(layout.offset_size, b"\0"))
+    if kept == rows:
+        return block
+    table = struct.pack(layout.count_code, len(kept)) + b"".join(kept) + struct.pack(layout.offset_code, next_offset)
+    return block[:offset] + table + block[offset + len(table) :]
 
 
 def _number_of(row: bytes, layout: Layout) -> int:

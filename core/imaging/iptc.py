@@ -8,22 +8,30 @@ from collections.abc import Iterator
 
 SIGNATURE = b"8BIM"
 IPTC = 0x0404
+THUMBNAILS = frozenset({1033, 1036})
 RECORD_MARK = b"\x1c"
 OTHER_RESOURCES_LOSS = "Photoshop's resources other than IPTC"
 
 
 def from_resources(resources: bytes) -> bytes:
     """The IPTC-IIM records among Photoshop resources ("8BIM..."); b"" where there are none or they are damaged."""
-    return next((data for kind, data in _resources(resources) if kind == IPTC), b"")
+    return next((data for kind, data, _ in _resources(resources) if kind == IPTC), b"")
 
 
 def has_other_resources(resources: bytes) -> bool:
     """Whether there is anything else among Photoshop resources."""
-    return any(kind != IPTC for kind, _ in _resources(resources))
+    return any(kind != IPTC for kind, _, _ in _resources(resources))
 
 
-def _resources(resources: bytes) -> Iterator[tuple[int, bytes]]:
-    """Numbers and data of all resources that are whole."""
+def without_thumbnails(resources: bytes) -> bytes:
+    """The same Photoshop resources without the small copies of the picture; what cannot be read stays as it is."""
+    found = [(kind, whole) for kind, _, whole in _resources(resources)]
+    rest = resources[sum(len(whole) for _, whole in found) :]
+    return b"".join(whole for kind, whole in found if kind not in THUMBNAILS) + rest
+
+
+def _resources(resources: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Number, data, and the bytes from signature to padding of all resources that are whole."""
     offset = 0
     while resources[offset : offset + 4] == SIGNATURE:
         name_bytes = resources[offset + 6 : offset + 7]
@@ -36,8 +44,9 @@ def _resources(resources: bytes) -> Iterator[tuple[int, bytes]]:
         data = resources[start + 4 : start + 4 + size]
         if len(data) < size:
             return
-        yield kind, data
-        offset = start + 4 + size + size % 2
+        end = start + 4 + size + size % 2
+        yield kind, data, resources[offset:end]
+        offset = end
 
 
 def to_resource(records: bytes) -> bytes:

@@ -5,7 +5,7 @@ part 3 give them.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
@@ -112,7 +112,8 @@ def _read_channels(stream: BinaryIO, box: Box | None) -> tuple[tuple[int, int, i
 
 def read_metadata(file: Jp2) -> tuple[Metadata, tuple[str, ...]]:
     """Gather what a file carries beside its pixels, and in words what of it the result will not have."""
-    boxes = [_without_thumbnail(box) for box in file.boxes]
+    cut = [_changed(box, meta.without_thumbnail) for box in file.boxes]
+    boxes = [_changed(box, meta.described_as_srgb) for box in cut]
     found = {data[:16]: data[16:] for kind, data in reversed(boxes) if kind == b"uuid"}
     exif, exif_losses = meta.readable_exif(_tiff(found.get(EXIF_ID, b"")))
     others = ["the box 'xml '"] * any(kind == b"xml " for kind, _ in boxes)
@@ -125,19 +126,20 @@ def read_metadata(file: Jp2) -> tuple[Metadata, tuple[str, ...]]:
         unportable=(*exif_losses, *others),
         chunks=(*((kind, data) for kind, data in boxes), *(((b"res ", file.resolution),) if file.resolution else ())),
     )
-    return metadata, ((meta.THUMBNAIL_LOSS,) if tuple(boxes) != file.boxes else ())
+    return metadata, ((meta.THUMBNAIL_LOSS,) if tuple(cut) != file.boxes else ())
 
 
 def _tiff(exif: bytes) -> bytes:
     return exif.removeprefix(b"Exif\0\0")
 
 
-def _without_thumbnail(box: Chunk) -> Chunk:
+def _changed(box: Chunk, change: Callable[[bytes], bytes]) -> Chunk:
+    """The box with its EXIF changed, if that is what it holds."""
     kind, data = box
     if kind != b"uuid" or data[:16] != EXIF_ID:
         return box
     tiff = _tiff(data[16:])
-    return kind, data[: len(data) - len(tiff)] + meta.without_thumbnail(tiff)
+    return kind, data[: len(data) - len(tiff)] + change(tiff)
 
 
 def _dpi(resolution: bytes) -> tuple[float, float] | None:

@@ -30,7 +30,7 @@ def read_samples(stream: BinaryIO, header: Header) -> Samples:
     start = stream.tell()
     stream.seek(0)
     content = stream.read()
-    _check_end(content, start)
+    check_end(content, start)
     try:
         samples: Samples = imagecodecs.jpeg8_decode(content)
     except (imagecodecs.Jpeg8Error, ValueError) as error:
@@ -40,7 +40,7 @@ def read_samples(stream: BinaryIO, header: Header) -> Samples:
     return samples
 
 
-def _check_end(content: bytes, start: int) -> None:
+def check_end(content: bytes, start: int) -> None:
     """Refuse a picture without its end marker: libjpeg fills what is missing with gray and tells nobody.
 
     Args:

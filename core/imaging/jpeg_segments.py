@@ -5,7 +5,7 @@ Source: ITU-T T.81 annex B, JFIF 1.02, EXIF 2.32 section 4.7, CIPA DC-007 (MPO),
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ ADOBE = b"Adobe"
 EXIF = b"Exif\0\0"
 ICC = b"ICC_PROFILE\0"
 JFIF = b"JFIF\0"
+JFXX = b"JFXX\0"
 MPF = b"MPF\0"
 PHOTOSHOP = b"Photoshop 3.0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -47,7 +48,10 @@ Segment = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before a JPEG's first scan: its frame and its APPn and COM segments."""
+    """What stands before a JPEG's first scan: its frame and its APPn and COM segments.
+
+    Photoshop's resources, which may be spread over several segments, are one here, of any length.
+    """
 
     frame: int
     precision: int
@@ -80,7 +84,20 @@ def read_header(stream: BinaryIO) -> Header:
     if frame is None or len(frame[1]) < 6:
         raise ImageError("unreadable_image", "The JPEG does not say how large it is.")
     precision, height, width, components = struct.unpack_from(">BHHB", frame[1])
-    return Header(frame[0], precision, width, height, components, tuple(segments))
+    return Header(frame[0], precision, width, height, components, tuple(_joined(segments)))
+
+
+def _joined(segments: list[Segment]) -> list[Segment]:
+    parts = [segment for segment in segments if _is_photoshop(segment)]
+    if len(parts) < 2:
+        return segments
+    first = segments.index(parts[0])
+    whole = PHOTOSHOP + b"".join(payload[len(PHOTOSHOP) :] for _, payload in parts)
+    return [*segments[:first], (APP13, whole), *(s for s in segments[first:] if not _is_photoshop(s))]
+
+
+def _is_photoshop(segment: Segment) -> bool:
+    return segment[0] == APP13 and segment[1].startswith(PHOTOSHOP)
 
 
 def _next_marker(stream: BinaryIO) -> int:
@@ -108,7 +125,7 @@ def _read_payload(stream: BinaryIO) -> bytes:
 def read_metadata(header: Header) -> Metadata:
     """Gather what a JPEG carries beside its pixels."""
     exif, exif_losses = meta.readable_exif(next(iter(header.payloads(APP1, EXIF)), b""))
-    resources = b"".join(header.payloads(APP13, PHOTOSHOP))
+    resources = iptc.without_thumbnails(b"".join(header.payloads(APP13, PHOTOSHOP)))
     return Metadata(
         orientation=meta.exif_orientation(exif),
         icc_profile=_join_icc(header),
@@ -119,8 +136,19 @@ def read_metadata(header: Header) -> Metadata:
             iptc=iptc.from_resources(resources),
         ),
         unportable=exif_losses + _unportable(header, resources),
-        segments=tuple(cut_thumbnail(segment) for segment in header.segments if _may_stay(segment)),
+        segments=tuple(_kept(header.segments)),
     )
+
+
+def _kept(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """The segments that stay, without small pictures, their EXIF that of a picture in sRGB."""
+    for segment in segments:
+        cut = cut_thumbnail(segment)
+        marker, payload = cut
+        if marker == APP1 and payload.startswith(EXIF):
+            yield marker, EXIF + meta.described_as_srgb(payload[len(EXIF) :])
+        elif _may_stay(segment) and (payload or cut == segment):
+            yield cut
 
 
 def _unportable(header: Header, resources: bytes) -> tuple[str, ...]:
@@ -142,12 +170,18 @@ def _may_stay(segment: Segment) -> bool:
 
 
 def cut_thumbnail(segment: Segment) -> Segment:
-    """The same segment, without the small picture that EXIF and JFIF may hold."""
+    """The same segment, without the small picture that EXIF, JFIF and Photoshop may hold; empty if it was no more."""
     marker, payload = segment
     if marker == APP1 and payload.startswith(EXIF):
         return marker, EXIF + meta.without_thumbnail(payload[len(EXIF) :])
     if marker == APP0 and payload.startswith(JFIF) and len(payload) > 14:
         return marker, payload[:12] + bytes(2)
+    if marker == APP0 and payload.startswith(JFXX):
+        return marker, b""
+    if _is_photoshop(segment):
+        resources = payload[len(PHOTOSHOP) :]
+        cut = iptc.without_thumbnails(resources)
+        return segment if cut == resources else (marker, PHOTOSHOP + cut if cut else b"")
     return segment
 
 
@@ -196,9 +230,7 @@ def foreign_segments(metadata: Metadata, output: Output) -> tuple[list[Segment],
         segments.append((APP1, EXIF + exif))
     segments.extend(_xmp_segments(packet, output) if packet else [])
     if metadata.portable.iptc:
-        resource = iptc.to_resource(metadata.portable.iptc)
-        step = MAX_PAYLOAD_BYTES - len(PHOTOSHOP)
-        segments.extend((APP13, PHOTOSHOP + resource[i : i + step]) for i in range(0, len(resource), step))
+        segments.append((APP13, PHOTOSHOP + iptc.to_resource(metadata.portable.iptc)))
     return segments, losses
 
 
@@ -227,5 +259,15 @@ def profile_segments(profile: bytes) -> list[Segment]:
 
 
 def serialize(segments: Sequence[Segment]) -> bytes:
-    """Segments as they stand in a file."""
-    return b"".join(struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data for marker, data in segments)
+    """Segments as they stand in a file; Photoshop's resources in as many as they need."""
+    parts = (part for segment in segments for part in _parted(segment))
+    return b"".join(struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data for marker, data in parts)
+
+
+def _parted(segment: Segment) -> list[Segment]:
+    marker, payload = segment
+    if len(payload) <= MAX_PAYLOAD_BYTES or not _is_photoshop(segment):
+        return [segment]
+    resources = payload[len(PHOTOSHOP) :]
+    step = MAX_PAYLOAD_BYTES - len(PHOTOSHOP)
+    return [(marker, PHOTOSHOP + resources[i : i + step]) for i in range(0, len(resources), step)]

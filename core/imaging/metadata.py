@@ -1,8 +1,10 @@
 """What travels with the pixels: EXIF, XMP, IPTC, ICC profiles, resolution, orientation."""
 
 import io
+import math
 import struct
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 
 from PIL import ImageCms
@@ -11,11 +13,18 @@ from core.imaging import ifd
 
 UPRIGHT = 1
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+RESOLUTIONS = (X_RESOLUTION, Y_RESOLUTION)
 SHORT, RATIONAL = 3, 5
-INCHES, CENTIMETERS = 2, 3
+NO_UNIT, INCHES, CENTIMETERS = 1, 2, 3
+# struct codes of the field types that a resolution may have: integers, ratios, floating point.
+NUMBER_CODES = {1: "B", 3: "H", 4: "I", 5: "II", 10: "ii", 11: "f", 12: "d", 16: "Q"}
+LARGEST_DENOMINATOR = 10_000
+COLOR_SPACE, SRGB = 0xA001, 1
+# Bits, photometric interpretation and number of samples, which in EXIF can only tell of the old ones.
+SAMPLE_TAGS = (258, 262, 277)
 LITTLE_ENDIAN = ifd.Layout("<")
 UNREADABLE_EXIF_LOSS = "EXIF, which cannot be read"
-THUMBNAIL_LOSS = "the small preview inside EXIF, which is gray"
+THUMBNAIL_LOSS = "the small preview in the metadata, which shows the old picture"
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,11 @@ def srgb_profile() -> bytes:
 
 
 def readable_exif(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """A block of EXIF without its thumbnail, or b"" with a loss in words where it cannot be read."""
+    """A block of EXIF as a result may have it: without its thumbnail, and telling sRGB where it tells a color space.
+
+    Returns:
+        The block, b"" where it cannot be read, and then a loss in words.
+    """
     if not exif:
         return b"", ()
     try:
@@ -84,7 +97,7 @@ def readable_exif(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
         ifd.read_ifd(io.BytesIO(exif), layout, offset)
     except ifd.IfdError:
         return b"", (UNREADABLE_EXIF_LOSS,)
-    return without_thumbnail(exif), ()
+    return described_as_srgb(without_thumbnail(exif)), ()
 
 
 def without_exif(metadata: Metadata) -> Metadata:
@@ -130,16 +143,32 @@ def resolution_unit(entries: tuple[ifd.Entry, ...], layout: ifd.Layout) -> int:
     """1 for none, 2 for inches (also when unsaid), 3 for centimeters."""
     units = (entry.integer(layout.order) for entry in entries if entry.tag == RESOLUTION_UNIT)
     unit = next(units, INCHES)
-    return unit if unit in (1, INCHES, CENTIMETERS) else 1
+    return unit if unit in (NO_UNIT, INCHES, CENTIMETERS) else NO_UNIT
 
 
 def resolution(entries: tuple[ifd.Entry, ...], layout: ifd.Layout) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Numerator and denominator of the resolution across and down, where both are given."""
-    found = {entry.tag: entry for entry in entries if entry.field_type == RATIONAL}
-    if X_RESOLUTION not in found or Y_RESOLUTION not in found:
+    """Numerator and denominator of the resolution across and down; where only one of both is told, it holds for both.
+
+    Numbers of any type are taken. None where there is none above zero.
+    """
+    told = {entry.tag: ratio for entry in entries if entry.tag in RESOLUTIONS and (ratio := _ratio(entry, layout))}
+    if not told:
         return None
-    across, down = (struct.unpack_from(layout.order + "II", found[tag].data) for tag in (X_RESOLUTION, Y_RESOLUTION))
-    return ((across[0], across[1]), (down[0], down[1])) if all((*across, *down)) else None
+    across, down = told.get(X_RESOLUTION), told.get(Y_RESOLUTION)
+    return (across or told[Y_RESOLUTION], down or told[X_RESOLUTION])
+
+
+def _ratio(entry: ifd.Entry, layout: ifd.Layout) -> tuple[int, int] | None:
+    """A positive number as a ratio of two of 32 bits; None for any other."""
+    code = NUMBER_CODES.get(entry.field_type)
+    if code is None:
+        return None
+    numbers = struct.unpack_from(layout.order + code, entry.data)
+    if len(numbers) == 1:
+        if not math.isfinite(numbers[0]):
+            return None
+        numbers = Fraction(numbers[0]).limit_denominator(LARGEST_DENOMINATOR).as_integer_ratio()
+    return (numbers[0], numbers[1]) if all(0 < number < 1 << 32 for number in numbers) else None
 
 
 def without_thumbnail(exif: bytes) -> bytes:
@@ -155,3 +184,16 @@ def without_thumbnail(exif: bytes) -> bytes:
     if link + 4 > len(exif):
         return exif
     return exif[:link] + bytes(4) + exif[link + 4 :]
+
+
+def described_as_srgb(exif: bytes) -> bytes:
+    """The same block of EXIF for a result: its color space, where it tells one, is sRGB, and its samples go untold."""
+    try:
+        layout, offset = ifd.read_layout(exif[:16])
+        exif = ifd.with_shorts(exif, layout, offset, dict.fromkeys(SAMPLE_TAGS))
+        for entry in ifd.read_ifd(io.BytesIO(exif), layout, offset).entries:
+            if entry.tag == ifd.EXIF_IFD and entry.children:
+                exif = ifd.with_shorts(exif, layout, entry.integer(layout.order), {COLOR_SPACE: SRGB})
+    except ifd.IfdError:
+        return exif
+    return exif

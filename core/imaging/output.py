@@ -1,7 +1,7 @@
 """What a result is to be like: its format, its quality, and what it says about itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -34,11 +34,17 @@ class Output:
         format: None for that of the scan.
         quality: 1..100, of lossy coding; formats that are lossless for this scan do not use it.
         provenance: None writes no label, which only tests want.
+        kept_pages: numbers, from 0, of the pages that are left as they are, which get no label.
     """
 
     format: Format | None = None
     quality: int = 95
     provenance: Provenance | None = None
+    kept_pages: frozenset[int] = frozenset()
+
+    def for_page(self, number: int) -> "Output":
+        """How the page of a number, from 0, is written."""
+        return replace(self, provenance=None) if number in self.kept_pages else self
 
 
 class ColorPage(Protocol):

@@ -16,7 +16,6 @@ from core.imaging.output import Output
 from core.imaging.portable import exif_block, labelled
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-HEADER_END = len(SIGNATURE) + 25
 MAX_CHUNK_BYTES = 64 * 2**20
 MAX_INFLATED_BYTES = 16 * 2**20
 METERS_PER_INCH = 0.0254
@@ -25,10 +24,16 @@ IPTC_KEYWORD = b"Raw profile type iptc"
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 # The profile that a result gets takes the place of these.
 COLOR_CHUNKS = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"})
+# What these tell is in the pixels, or was told elsewhere: palette, transparent colors, frames, Apple's layout of IDAT.
+PIXEL_CHUNKS = frozenset({b"PLTE", b"tRNS", b"fcTL", b"acTL", b"iDOT"})
 # ITU-T H.273: primaries of BT.709, transfer of sRGB.
 SRGB_CODE_POINTS = b"\x01\x0d"
+# White point and primaries of sRGB, in units of 1/100,000.
+SRGB_CHROMATICITIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+CHROMATICITY_TOLERANCE = 500
 SRGB_GAMMA, GAMMA_TOLERANCE = 45455, 2000
 GAMMA_LOSS = "the gamma that the PNG tells (values were taken as sRGB)"
+CHROMATICITIES_LOSS = "the primary colors that the PNG tells (values were taken as sRGB)"
 CICP_LOSS = "the color space that the PNG tells by numbers (values were taken as sRGB)"
 
 Chunk = tuple[bytes, bytes]
@@ -80,7 +85,7 @@ def read_chunks(stream: BinaryIO) -> list[Chunk]:
 def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
     """Gather what a PNG carries beside its pixels."""
     found = dict(chunks)
-    exif, exif_losses = meta.readable_exif(found.get(b"eXIf", b"").removeprefix(b"Exif\0\0"))
+    exif, exif_losses = meta.readable_exif(_tiff(found.get(b"eXIf", b"")))
     texts = {_keyword(chunk): chunk for chunk in chunks if chunk[0] in TEXTS}
     others = sorted(name.decode("latin-1") for name in texts.keys() - {XMP_KEYWORD, IPTC_KEYWORD})
     return Metadata(
@@ -89,8 +94,21 @@ def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
         dpi=_dpi(found.get(b"pHYs")) or meta.exif_dpi(exif),
         portable=Portable(exif, _text_of(texts.get(XMP_KEYWORD)), _iptc_of(texts.get(IPTC_KEYWORD))),
         unportable=(*exif_losses, *(f"the text '{name}'" for name in others)),
-        chunks=tuple(chunk for chunk in chunks if _may_stay(chunk[0])),
+        chunks=tuple(_for_result(chunk) for chunk in chunks if _may_stay(chunk[0])),
     )
+
+
+def _tiff(exif: bytes) -> bytes:
+    # Some programs put JPEG's prefix before it.
+    return exif.removeprefix(b"Exif\0\0")
+
+
+def _for_result(chunk: Chunk) -> Chunk:
+    kind, data = chunk
+    if kind != b"eXIf":
+        return chunk
+    tiff = _tiff(data)
+    return kind, data[: len(data) - len(tiff)] + meta.described_as_srgb(meta.without_thumbnail(tiff))
 
 
 def _may_stay(kind: bytes) -> bool:
@@ -146,15 +164,32 @@ def _dpi(chunk: bytes | None) -> tuple[float, float] | None:
     return (across * METERS_PER_INCH, down * METERS_PER_INCH) if across and down else None
 
 
-def color_losses(chunks: Sequence[Chunk]) -> tuple[str, ...]:
-    """What other chunks than a profile say about colors, where it is not sRGB: it is not heeded."""
-    found = dict(chunks)
+def chunk_losses(chunks: Sequence[Chunk]) -> tuple[str, ...]:
+    """In words, what the chunks say about the old colors or samples that no result can say.
+
+    That is what other chunks than a profile tell about colors, where it is not sRGB, since it is not heeded; the
+    preview inside EXIF; and chunks that depend on the old pixels.
+    """
+    exif = _tiff(dict(chunks).get(b"eXIf", b""))
+    gone = sorted({kind for kind, _ in chunks if not _may_stay(kind)} - COLOR_CHUNKS - PIXEL_CHUNKS)
+    return (
+        *_unheeded(dict(chunks)),
+        *((meta.THUMBNAIL_LOSS,) if exif != meta.without_thumbnail(exif) else ()),
+        *(f"the chunk '{kind.decode('latin-1')}', which depends on the old pixels" for kind in gone),
+    )
+
+
+def _unheeded(found: dict[bytes, bytes]) -> tuple[str, ...]:
     if b"cICP" in found and found[b"cICP"][:2] != SRGB_CODE_POINTS:
         return (CICP_LOSS,)
-    gamma = found.get(b"gAMA", b"")
-    if len(gamma) != 4 or b"iCCP" in found or b"sRGB" in found:
+    if b"iCCP" in found or b"sRGB" in found:
         return ()
-    return (GAMMA_LOSS,) * (abs(int.from_bytes(gamma) - SRGB_GAMMA) > GAMMA_TOLERANCE)
+    gamma, chromaticities = found.get(b"gAMA", b""), found.get(b"cHRM", b"")
+    losses = (GAMMA_LOSS,) * (len(gamma) == 4 and abs(int.from_bytes(gamma) - SRGB_GAMMA) > GAMMA_TOLERANCE)
+    if len(chromaticities) == 32:
+        pairs = zip(struct.unpack(">8I", chromaticities), SRGB_CHROMATICITIES, strict=True)
+        losses += (CHROMATICITIES_LOSS,) * any(abs(told - srgb) > CHROMATICITY_TOLERANCE for told, srgb in pairs)
+    return losses
 
 
 def own_chunks(metadata: Metadata, output: Output) -> tuple[list[Chunk], tuple[str, ...]]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from core.imaging import ifd, xmp
 from core.imaging.metadata import (
     INCHES,
+    LARGEST_DENOMINATOR,
     RATIONAL,
     RESOLUTION_UNIT,
     SHORT,
@@ -17,7 +18,6 @@ from core.imaging.metadata import (
 )
 from core.imaging.output import Output
 
-LARGEST_DENOMINATOR = 10_000
 EMPTY_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
 UNREADABLE_XMP_LOSS = "the XMP, which cannot be read (replaced)"
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from core.imaging.metadata import Metadata
 from core.imaging.profiles import tone_of
 from core.imaging.samples import looked_up, stretch
 from core.imaging.scan import ImageLimits, Page, Probe, Scan
+from core.imaging.tiff_segments import check_endings, read_lzw
 from core.imaging.tiff_tags import read_metadata
 from core.imaging.tiff_writer import encode
 
@@ -86,9 +86,14 @@ def probe(stream: BinaryIO, limits: ImageLimits) -> Probe:
     """Check the directories. Raises ImageError as codec.probe says."""
     with _opened(stream, limits) as pages:
         first = pages[0]
-        pixels = sum(page.imagewidth * page.imagelength for page in pages)
-        bits = 8 if _bits(first) <= 8 else 16
-        return Probe.of("TIFF", first.imagewidth, first.imagelength, bits, len(pages), pixels)
+        pixels = [page.imagewidth * page.imagelength for page in pages]
+        held = [max(count, _tile_pixels(page)) for count, page in zip(pixels, pages, strict=True)]
+        bits = 8 if all(_bits(page) <= 8 for page in pages) else 16
+        return Probe.of_pages("TIFF", first.imagewidth, first.imagelength, bits, pixels, held)
+
+
+def _tile_pixels(page: tifffile.TiffPage) -> int:
+    return int(page.tilewidth * page.tilelength) if page.is_tiled else 1
 
 
 def _check_pages(pages: list[tifffile.TiffPage], limits: ImageLimits, file_bytes: int) -> None:
@@ -97,7 +102,7 @@ def _check_pages(pages: list[tifffile.TiffPage], limits: ImageLimits, file_bytes
     limits.check_pixels(sum(page.imagewidth * page.imagelength for page in pages))
     for page in pages:
         limits.check_pixels(page.imagewidth * page.imagelength)
-        limits.check_pixels(page.tilewidth * page.tilelength if page.is_tiled else 1)
+        limits.check_pixels(_tile_pixels(page))
         _check_samples(page)
         _check_segments(page, file_bytes)
 
@@ -157,35 +162,27 @@ def decode(stream: BinaryIO, limits: ImageLimits) -> Scan:
     with _opened(stream, limits) as pages:
         scanned = []
         losses = {SUB_IFDS_LOSS} if any(ifd.SUB_IFDS in page.tags for page in pages) else set()
-        whole = _whole_file(stream, pages)
         for page in pages:
             metadata, page_losses = read_metadata(stream, page)
-            decoded, color_losses = _make_page(page, _read_pixels(page, whole), metadata)
+            decoded, color_losses = _make_page(page, _read_pixels(page, stream), metadata)
             scanned.append(decoded)
             losses.update(page_losses, color_losses)
     return Scan("TIFF", tuple(scanned), tuple(sorted(losses)))
 
 
-def _whole_file(stream: BinaryIO, pages: list[tifffile.TiffPage]) -> bytes:
-    """The file's bytes where a page is compressed with LZW, else none."""
-    if all(page.compression != COMPRESSION.LZW for page in pages):
-        return b""
-    stream.seek(0)
-    return stream.read()
-
-
-def _read_pixels(page: tifffile.TiffPage, whole: bytes) -> Pixels:
+def _read_pixels(page: tifffile.TiffPage, stream: BinaryIO) -> Pixels:
+    """The samples of a page, (H, W, samples)."""
     with _reading():
+        check_endings(page, stream)
         if page.compression == COMPRESSION.LZW:
-            # imagecodecs' own LZW decoder, which tifffile uses, crashes the process on damaged data; libtiff does not.
-            return imagecodecs.tiff_decode(whole, index=page.index)
-        return page.asarray()
+            return read_lzw(page, stream)
+        pixels: Pixels = page.asarray()
+        if page.samplesperpixel > 1 and page.planarconfig == 2:
+            pixels = np.moveaxis(pixels, 0, -1)
+        return pixels.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
 
 
 def _make_page(page: tifffile.TiffPage, pixels: Pixels, metadata: Metadata) -> tuple[Page, tuple[str, ...]]:
-    if page.samplesperpixel > 1 and page.planarconfig == 2:
-        pixels = np.moveaxis(pixels, 0, -1)
-    pixels = pixels.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
     colors, bits = _colors(page), _bits(page)
     alpha = stretch(pixels[..., colors].copy(), bits) if page.samplesperpixel > colors else None
     color = np.ascontiguousarray(pixels[..., 0] if colors == 1 else pixels[..., :colors])
@@ -206,5 +203,7 @@ def _apply_palette(color: Pixels, page: tifffile.TiffPage) -> Samples:
     palette = page.colormap
     if palette is None or palette.shape[0] != 3 or int(color.max()) >= palette.shape[1]:
         raise ImageError("unreadable_image", "The TIFF's palette lacks colors that its picture uses.")
-    colors: Samples = (palette >> 8).astype(np.uint8).T
+    # Some old programs wrote 8 bits where TIFF 6.0 wants 16; libtiff tells them apart in the same way.
+    bits_too_many = 8 if int(palette.max()) > 255 else 0
+    colors: Samples = (palette >> bits_too_many).astype(np.uint8).T
     return looked_up(colors, color)

@@ -25,6 +25,8 @@ CLASSIC_BYTES = 2_700_000_000
 STRIP_BYTES = 1 << 20
 STRIP_ROWS_STEP = 8
 TILE_STEP = 16
+MAX_TILE_PIXELS = 1 << 22
+"""Larger tiles become strips: a tile is held as a whole, however small the picture is."""
 POINTERS = {ifd.EXIF_IFD: "ExifTag", ifd.GPS_IFD: "GPSTag"}
 
 
@@ -50,8 +52,8 @@ def encode(pages: Sequence[ColorPage], scan: Scan, output: Output, stream: Binar
     layout = _layout(pages, scan)
     sheets = []
     losses: list[str] = []
-    for color, page in zip(pages, scan.pages, strict=True):
-        sheet, page_losses = _sheet(color, page, scan.format == "TIFF", layout.order, output)
+    for number, (color, page) in enumerate(zip(pages, scan.pages, strict=True)):
+        sheet, page_losses = _sheet(color, page, scan.format == "TIFF", layout.order, output.for_page(number))
         sheets.append(sheet)
         losses.extend(page_losses)
     # With a name of its own tifffile does not ask the stream for one, which temporary files lack.
@@ -86,9 +88,8 @@ def _sheet(
 
 def _write_page(writer: tifffile.TiffWriter, sheet: _Sheet, layout: ifd.Layout) -> None:
     color, page, coding = sheet.color, sheet.page, sheet.coding
-    tile = page.metadata.tile
-    if tile is not None and (tile[0] % TILE_STEP or tile[1] % TILE_STEP):
-        tile = None
+    resolution = meta.resolution(sheet.tags, layout)
+    tile = _tile(page)
     rows = tile[0] if tile else _strip_rows(sheet)
     parts = pieces(color, page.alpha, rows)
     writer.write(
@@ -107,10 +108,19 @@ def _write_page(writer: tifffile.TiffWriter, sheet: _Sheet, layout: ifd.Layout) 
         software=False,
         contiguous=False,
         iccprofile=meta.srgb_profile(),
-        resolution=meta.resolution(sheet.tags, layout),
-        resolutionunit=meta.resolution_unit(sheet.tags, layout),
+        resolution=resolution,
+        # Without a resolution tifffile writes one pixel for each unit, which is not to be an inch.
+        resolutionunit=meta.NO_UNIT if resolution is None else meta.resolution_unit(sheet.tags, layout),
         extratags=[_extratag(entry, layout.pointer_type) for entry in sheet.tags if entry.tag not in RESOLUTION_TAGS],
     )
+
+
+def _tile(page: Page) -> tuple[int, int] | None:
+    """Rows and columns of the original's tiles; None where it has none, or none that are worth keeping."""
+    tile = page.metadata.tile
+    if tile is None or tile[0] % TILE_STEP or tile[1] % TILE_STEP or tile[0] * tile[1] > MAX_TILE_PIXELS:
+        return None
+    return tile
 
 
 def _strip_rows(sheet: _Sheet) -> int:

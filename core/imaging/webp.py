@@ -10,7 +10,7 @@ Source: RFC 9649.
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -127,9 +127,11 @@ def read_metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
                 losses.add(LARGE_CHUNK_LOSS)
             else:
                 found[chunk.kind] = chunk.read(stream)
-    if EXIF in found and found[EXIF] != (without := _without_thumbnail(found[EXIF])):
-        found[EXIF] = without
-        losses.add(meta.THUMBNAIL_LOSS)
+    if EXIF in found:
+        without = _changed(found[EXIF], meta.without_thumbnail)
+        if without != found[EXIF]:
+            losses.add(meta.THUMBNAIL_LOSS)
+        found[EXIF] = _changed(without, meta.described_as_srgb)
     return _metadata(found), tuple(sorted(losses))
 
 
@@ -146,9 +148,9 @@ def _metadata(found: dict[bytes, bytes]) -> Metadata:
     )
 
 
-def _without_thumbnail(exif: bytes) -> bytes:
+def _changed(exif: bytes, change: Callable[[bytes], bytes]) -> bytes:
     tiff = _tiff(exif)
-    return exif[: len(exif) - len(tiff)] + meta.without_thumbnail(tiff)
+    return exif[: len(exif) - len(tiff)] + change(tiff)
 
 
 def _tiff(exif: bytes) -> bytes:

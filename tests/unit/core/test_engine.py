@@ -2,6 +2,7 @@ import io
 import threading
 from datetime import UTC, datetime
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -117,6 +118,24 @@ def test_a_page_that_needs_no_color_stays_as_it_is_beside_one_that_does(process,
     assert outcome.lightness_error.pixels == gray.size
 
 
+def test_a_page_that_stays_as_it_is_gets_neither_label_nor_mark(process, gray, text):
+    _, result = process(saved_pages(gray, data.astronaut(), text, gray), mark=True, preview_edge_px=120)
+    with tifffile.TiffFile(io.BytesIO(result)) as file:
+        labelled = [b"DigitalSourceType" in bytes(getattr(page.tags.get(700), "value", b"")) for page in file.pages]
+        pages = [page.asarray() for page in file.pages]
+    assert labelled == [True, False, False, True]
+    assert (pages[1] == data.astronaut()).all()
+    assert (pages[2] == text[..., None]).all()
+
+
+def test_levels_that_cannot_come_back_are_told(process, gray):
+    profile = bytes(imagecodecs.cms_profile("gray", gamma=2.2))
+    levels = gray.clip(2)
+    levels[:2, :100] = 1
+    processed, _ = process(saved(levels, icc_profile=profile))
+    assert "the gray level of 200 pixels, which 8 bits of sRGB cannot tell from another" in processed.losses
+
+
 def test_fog_is_done_with_a_warning(process):
     mist = np.linspace(196, 204, 400)[None].repeat(300, axis=0) + np.random.default_rng(1).normal(0, 1.2, (300, 400))
     outcome, _ = process(saved(mist.round().astype(np.uint8)), saturation=1.0)
@@ -163,8 +182,27 @@ def test_what_cannot_be_read_is_refused_and_writes_nothing(process, gray):
 
 def test_memory_is_reckoned_for_all_pages(gray):
     found = probe(io.BytesIO(saved_pages(gray, gray[:100])), LIMITS)
-    assert found.pixels == 600 * 500
-    assert memory_needed(found) == 10 * 600 * 500
+    assert found.pixels == found.held_pixels == 600 * 500
+    assert memory_needed(found, "TIFF") == 13 * 600 * 500
+
+
+def test_memory_is_reckoned_for_the_page_with_most_bits(gray):
+    found = probe(io.BytesIO(saved_pages(gray, gray.astype(np.uint16) * 257)), LIMITS)
+    assert memory_needed(found, "TIFF") == 19 * 2 * 600 * 400
+
+
+def test_memory_is_reckoned_for_the_format_that_takes_more(gray):
+    found = probe(io.BytesIO(saved(gray)), LIMITS)
+    assert memory_needed(found, "AVIF") > memory_needed(found, "WebP") > memory_needed(found, "PNG")
+    assert memory_needed(probe(io.BytesIO(saved(gray, "WEBP")), LIMITS), "JPEG") == memory_needed(found, "WebP")
+
+
+def test_memory_is_reckoned_for_tiles_that_are_larger_than_their_picture(gray):
+    content = io.BytesIO()
+    tifffile.imwrite(content, gray[:100, :100], tile=(2048, 1024), compression="zlib", metadata=None)
+    found = probe(content, LIMITS)
+    assert (found.pixels, found.held_pixels) == (100 * 100, 2048 * 1024)
+    assert memory_needed(found, "TIFF") == 13 * 2048 * 1024
 
 
 class TestMemoryGate:

@@ -1,6 +1,7 @@
 import io
 import struct
 import tempfile
+import tracemalloc
 import warnings
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from core.imaging.codec import IMAGE_SUFFIXES, ImageLimits, decode, encode, prob
 from core.imaging.kinds import HEADER_BYTES, accepted_format
 from core.imaging.metadata import srgb_profile
 from core.imaging.output import ArrayPage, Output
+from core.imaging.scan import BYTES_PER_PIXEL
 
 FORMATS = ["JPEG", "PNG", "TIFF"]
 
@@ -349,3 +351,37 @@ def test_results_may_be_written_to_temporary_files(gray, color, read, save, file
         encode([page], scan, Output(format=file_format), stream)
         stream.seek(0)
         assert stream.read() == expected.getvalue()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("file_format", ["TIFF", "PNG"])
+@pytest.mark.parametrize("planarconfig", ["contig", "separate"])
+def test_memory_stays_within_what_is_reckoned(save_tiff, write_back, kind, file_format, planarconfig):
+    pixels = np.random.default_rng(2).integers(0, np.iinfo(kind).max, (1400, 1500, 4), kind)
+    if file_format == "PNG":
+        content = bytes(imagecodecs.png_encode(pixels, level=1))
+    else:
+        stored = np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if planarconfig == "separate" else pixels
+        content = save_tiff(
+            stored, compression="lzw", photometric="rgb", planarconfig=planarconfig, extrasamples=["unassalpha"],
+            rowsperstrip=64,
+        )  # fmt: skip
+
+    class Page(ArrayPage):
+        def bands(self):
+            for top in range(0, self.height, 175):
+                yield self.pixels[top : top + 175]
+
+    write_back(bytes(imagecodecs.png_encode(pixels[:9])))  # Compiles what is compiled only once.
+    del pixels
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
+        source.write(content)
+        content = b""
+        tracemalloc.start()
+        try:
+            scan = decode(source, ImageLimits(10**8, 10**9))
+            encode([Page(scan.first.samples)], scan, Output(), target)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak / (1400 * 1500) < BYTES_PER_PIXEL[file_format][8 * np.dtype(kind).itemsize]

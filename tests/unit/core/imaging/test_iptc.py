@@ -2,7 +2,7 @@ import io
 
 from PIL import Image, IptcImagePlugin
 
-from core.imaging.iptc import from_resources, has_other_resources, to_resource
+from core.imaging.iptc import from_resources, has_other_resources, to_resource, without_thumbnails
 
 THUMBNAIL = b"8BIM\x04\x0c\x04name\0\0\0\0\x05small\0"
 
@@ -27,3 +27,11 @@ def test_damaged_resources_hold_nothing(iptc):
     for size in range(len(whole) - 1):
         assert from_resources(whole[:size]) in (b"", iptc)
     assert from_resources(b"") == from_resources(b"nonsense") == from_resources(whole[:-4]) == b""
+
+
+def test_thumbnails_alone_are_left_out(iptc):
+    records = to_resource(iptc)
+    older = THUMBNAIL.replace(b"\x04\x0c", b"\x04\x09")
+    assert without_thumbnails(THUMBNAIL + records + older + b"rest") == records + b"rest"
+    for resources in (records, b"", b"nonsense", THUMBNAIL[:-2]):
+        assert without_thumbnails(resources) == resources

@@ -169,6 +169,18 @@ def test_a_thumbnail_in_exif_is_left_out_and_told(gray, decoded, save, write_bac
     assert (b"uuid", EXIF_ID + linked[:22] + bytes(4) + linked[26:]) in boxes_of(write_back(content))
 
 
+def test_exif_says_that_the_result_is_srgb(gray, decoded, save, write_back):
+    block = Image.Exif()
+    block[0x010F] = "Leica"
+    block.get_ifd(0x8769)[0xA001] = 65535
+    content = with_boxes(save(gray, "JPEG2000"), (b"uuid", EXIF_ID + block.tobytes().removeprefix(b"Exif\0\0")))
+    (told,) = [data for kind, data in boxes_of(write_back(content)) if kind == b"uuid" and data.startswith(EXIF_ID)]
+    kept = Image.Exif()
+    kept.load(told.removeprefix(EXIF_ID))
+    assert (kept[0x010F], kept.get_ifd(0x8769)[0xA001]) == ("Leica", 1)
+    assert decoded(content).losses == ()
+
+
 def test_boxes_that_cannot_stay_are_told(gray, decoded, save):
     content = with_boxes(save(gray, "JPEG2000"), (b"asoc", b"1234"))
     assert decoded(content).losses == ("the box b'asoc'",)

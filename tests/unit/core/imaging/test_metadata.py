@@ -3,7 +3,14 @@ import io
 import pytest
 from PIL import Image, ImageCms
 
-from core.imaging.metadata import exif_dpi, exif_orientation, readable_exif, srgb_profile, without_thumbnail
+from core.imaging.metadata import (
+    described_as_srgb,
+    exif_dpi,
+    exif_orientation,
+    readable_exif,
+    srgb_profile,
+    without_thumbnail,
+)
 
 
 def test_the_srgb_profile_is_one_that_littlecms_accepts():
@@ -48,3 +55,27 @@ def test_orientation_out_of_range_is_upright():
     for value in (0, 9, 300):
         block = b"MM\0*" + (8).to_bytes(4) + b"\0\1" + b"\x01\x12\0\3\0\0\0\1" + value.to_bytes(2) + bytes(6)
         assert exif_orientation(block) == 1
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("told", [2, 65535])
+def test_exif_of_a_result_says_srgb_and_all_else_stays_where_it_is(exif, endian, told):
+    block = Image.Exif()
+    block.load(exif)
+    block.endian = endian
+    block.update({258: 8, 262: 1, 277: 1, 0x8769: {0x829A: (1, 250), 0xA001: told, 0xA002: 301}})
+    before = block.tobytes().removeprefix(b"Exif\0\0")
+    after = described_as_srgb(before)
+    seen = Image.Exif()
+    seen.load(after)
+    assert len(after) == len(before)
+    assert seen.get_ifd(0x8769) == {0x829A: (1, 250), 0xA001: 1, 0xA002: 301}
+    assert seen.get_ifd(0x8825) == block.get_ifd(0x8825)
+    assert (seen[271], seen[274]) == ("Plaubel", 6)
+    assert not {258, 262, 277} & dict(seen).keys()
+    assert described_as_srgb(after) == after
+
+
+def test_exif_that_tells_no_color_space_or_cannot_be_read_stays_as_it_is(exif):
+    for block in (exif.removeprefix(b"Exif\0\0"), b"", b"II*\0", b"II*\0\xff\xff\xff\xff"):
+        assert described_as_srgb(block) == block

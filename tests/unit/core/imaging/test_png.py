@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from core.errors import ImageError
-from core.imaging.codec import decode
+from core.imaging.codec import decode, encode
 from core.imaging.metadata import srgb_profile
+from core.imaging.output import ArrayPage, Output
 
 
 def opened(content):
@@ -164,3 +165,36 @@ def test_interlaced_files_are_read(read):
 
 def _chunk(kind, data):
     return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("has_alpha", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (701, 1203)])
+def test_bands_join_to_the_pixels_that_other_programs_read(read, save_tiff, kind, has_alpha, size):
+    pixels = np.random.default_rng(7).integers(0, np.iinfo(kind).max, (*size, 4), kind, endpoint=True)
+    options = {"extrasamples": ["unassalpha"]} if has_alpha else {}
+    pixels = pixels if has_alpha else pixels[..., :3]
+    scan = read(save_tiff(np.ascontiguousarray(pixels), photometric="rgb", planarconfig="contig", **options))
+    stream = io.BytesIO()
+    encode([ArrayPage(scan.first.samples)], scan, Output("PNG"), stream)
+    assert (imagecodecs.png_decode(stream.getvalue()) == pixels).all()
+    shallow = np.asarray(opened(stream.getvalue()))
+    assert shallow.shape == pixels.shape
+    assert (shallow == (pixels if kind is np.uint8 else pixels >> 8)).all()
+
+
+def test_rows_are_written_while_they_come(read, save):
+    pixels = np.random.default_rng(1).integers(0, 256, (3000, 1000), np.uint8)
+    scan = read(save(pixels, "PNG"))
+    stream = io.BytesIO()
+    written = []
+
+    class Page(ArrayPage):
+        def bands(self):
+            for top in range(0, self.height, 100):
+                written.append(stream.tell())
+                yield self.pixels[top : top + 100]
+
+    encode([Page(np.dstack([pixels] * 3))], scan, Output(), stream)
+    assert written[-1] > 0.8 * len(stream.getvalue())
+    assert (read(stream.getvalue()).first.samples == pixels[..., None]).all()

@@ -194,6 +194,17 @@ def test_palettes_are_applied(color, read, save):
     assert (read(save(image, "TIFF")).first.samples == np.asarray(image.convert("RGB"))).all()
 
 
+def test_old_palettes_of_8_bits_are_told_from_those_of_16(color, read, save):
+    image = Image.fromarray(color).quantize(64)
+    content = save(image, "TIFF")
+    with reopened(content) as file:
+        tag = file.pages[0].tags[320]
+        old = np.array(tag.value, "<u2") >> 8
+        place = tag.valueoffset
+    content = content[:place] + old.tobytes() + content[place + old.nbytes :]
+    assert (read(content).first.samples == np.asarray(image.convert("RGB"))).all()
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_alpha_and_its_kind_are_kept(color, gray, read, save_tiff, write_back, kind):
     pixels = np.dstack([color[:, :301], gray]).astype(kind)
@@ -282,6 +293,79 @@ def test_lzw_that_crashes_imagecodecs_own_decoder_is_refused(gray, limits, save_
     # Found by damaging files at random: imagecodecs.lzw_decode ends the process with SIGSEGV on these first bytes.
     content[start : start + 4] = bytes.fromhex("80592050")
     assert refusal(bytes(content), limits) == "unreadable_image"
+
+
+def with_less_data(content, share):
+    """The same TIFF, whose last strip or tile ends earlier, with what follows it left where it is."""
+    with reopened(content) as file:
+        page = file.pages[0]
+        start, size = page.dataoffsets[-1], page.databytecounts[-1]
+        tag, number = page.tags["StripByteCounts" if not page.is_tiled else "TileByteCounts"], len(page.dataoffsets)
+    kept, width = int(size * share), 2 if tag.dtype == 3 else 4
+    place = tag.valueoffset + (number - 1) * width
+    content = content[:place] + kept.to_bytes(width, "little") + content[place + width :]
+    return content[: start + kept] + bytes(size - kept) + content[start + size :]
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"photometric": "rgb"}, {"tile": (64, 64)}, {"rowsperstrip": 16}, {"subsampling": (2, 2), "photometric": "rgb"},
+])  # fmt: skip
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
+def test_a_jpeg_inside_tiff_that_is_cut_off_is_refused(gray, color, limits, read, save_tiff, options, share):
+    pixels = color if "photometric" in options else gray
+    content = save_tiff(pixels, compression="jpeg", **options)
+    assert read(content).first.samples.shape == pixels.shape
+    assert refusal(with_less_data(content, share), limits) == "truncated_image"
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_black_and_white_that_is_cut_off_is_refused(gray, limits, read, save, compression, share):
+    content = save(Image.fromarray(gray).convert("1"), "TIFF", compression=compression, tiffinfo={278: 251})
+    assert refusal(with_less_data(content, share), limits) == "truncated_image"
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+@pytest.mark.parametrize("picture", ["photograph", "white", "black"])
+@pytest.mark.parametrize("fill_order", [1, 2])
+def test_black_and_white_that_is_whole_is_not_taken_for_cut_off(gray, read, save, compression, picture, fill_order):
+    pixels = {"photograph": gray > 128, "white": gray >= 0, "black": gray < 0}[picture]
+    content = save(pixels, "TIFF", compression=compression, tiffinfo={278: 100, 266: fill_order})
+    assert (read(content).first.samples == np.where(pixels, 255, 0)).all()
+
+
+def test_t6_without_its_end_mark_is_whole_if_all_rows_are_there(gray, read, save):
+    content = save(gray > 128, "TIFF", compression="group4", tiffinfo={278: 251})
+    with reopened(content) as file:
+        size = file.pages[0].databytecounts[0]
+    assert (read(with_less_data(content, (size - 2.5) / size)).first.samples == np.where(gray > 128, 255, 0)).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("planarconfig", ["contig", "separate"])
+@pytest.mark.parametrize("options", [
+    {"rowsperstrip": 7}, {"rowsperstrip": 1}, {"tile": (32, 48)}, {"rowsperstrip": 600}, {"rowsperstrip": 601},
+])  # fmt: skip
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_lzw_of_any_layout_is_read_with_alpha(read, save_tiff, kind, planarconfig, options, byteorder):
+    pixels = np.random.default_rng(5).integers(0, np.iinfo(kind).max, (601, 437, 4), kind, endpoint=True)
+    stored = pixels if planarconfig == "contig" else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+    content = save_tiff(
+        stored, photometric="rgb", planarconfig=planarconfig, extrasamples=["unassalpha"], compression="lzw",
+        predictor=True, byteorder=byteorder, **options,
+    )  # fmt: skip
+    page = read(content).first
+    assert (page.samples == pixels[..., :3]).all()
+    assert (page.alpha == pixels[..., 3]).all()
+
+
+def test_tiles_far_larger_than_the_picture_become_strips(gray, read, save_tiff, write_back):
+    result = write_back(save_tiff(gray, tile=(2048, 2064), compression="zlib"))
+    with reopened(result) as file:
+        assert not file.pages[0].is_tiled
+    assert (read(result).first.samples == gray[..., None]).all()
+    with reopened(write_back(save_tiff(gray, tile=(2048, 2048), compression="zlib"))) as file:
+        assert file.pages[0].is_tiled
 
 
 def test_sub_pictures_are_told_as_lost(gray, read):

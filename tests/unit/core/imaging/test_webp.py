@@ -162,6 +162,16 @@ def test_a_thumbnail_in_exif_is_left_out_and_told(color, limits, save, write_bac
     assert kept == linked[:22] + bytes(4) + linked[26:]
 
 
+def test_exif_says_that_the_result_is_srgb(color, limits, save, write_back):
+    block = Image.Exif()
+    block[0x010F] = "Leica"
+    block.get_ifd(0x8769)[0xA001] = 65535
+    content = save(color, "WEBP", exif=block)
+    kept = opened(write_back(content)).getexif()
+    assert (kept[0x010F], kept.get_ifd(0x8769)[0xA001]) == ("Leica", 1)
+    assert webp.decode(io.BytesIO(content), limits).losses == ()
+
+
 def test_of_an_animation_the_first_frame_is_taken_and_the_loss_is_told(color, limits, save):
     frames = [Image.fromarray(color), Image.fromarray(color[::-1].copy())]
     content = save(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100, lossless=True)

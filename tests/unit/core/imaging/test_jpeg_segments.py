@@ -1,0 +1,86 @@
+import io
+import struct
+
+import pytest
+from PIL import ExifTags, Image
+
+from core.imaging.iptc import to_resource
+from core.imaging.metadata import THUMBNAIL_LOSS
+
+PHOTOSHOP = b"Photoshop 3.0\0"
+
+
+def opened(content):
+    image = Image.open(io.BytesIO(content))
+    image.load()
+    return image
+
+
+def segment(marker, payload):
+    return b"\xff" + bytes((marker,)) + (len(payload) + 2).to_bytes(2) + payload
+
+
+def resource(kind, data):
+    return b"8BIM" + struct.pack(">HHI", kind, 0, len(data)) + data + bytes(len(data) % 2)
+
+
+@pytest.fixture(scope="module")
+def small(gray, save):
+    return save(gray[:60, :80], "JPEG")
+
+
+@pytest.mark.parametrize("part_bytes", [60_000, 700])
+def test_photoshops_previews_go_and_all_else_that_it_wrote_stays(
+    gray, small, iptc, read, save, write_as, provenance, part_bytes
+):
+    preview = struct.pack(">6I2H", 1, 80, 60, 240, 14_400, len(small), 24, 1) + small
+    kept = [resource(1005, bytes(16)), to_resource(iptc), resource(1061, b"digest of captions")]
+    resources = kept[0] + resource(1036, preview) + kept[1] + resource(1033, preview[:99]) + kept[2]
+    parts = [PHOTOSHOP + resources[i : i + part_bytes] for i in range(0, len(resources), part_bytes)]
+    content = save(gray, "JPEG", extra=b"".join(segment(0xED, part) for part in parts))
+    assert 1036 in opened(content).info["photoshop"]
+    assert read(content).losses == (THUMBNAIL_LOSS,)
+    result, losses = write_as(content, provenance=provenance)
+    assert losses == ()
+    assert small not in result
+    assert [data for _, data in opened(result).applist if data.startswith(PHOTOSHOP)] == [PHOTOSHOP + b"".join(kept)]
+    assert read(result).losses == ()
+    assert read(result).metadata.portable.iptc == iptc
+
+
+def test_photoshops_resources_past_64_kb_are_written_as_they_were(gray, read, save, write_back):
+    resources = resource(1060, b"x" * 90_000) + resource(1061, b"digest of captions")
+    parts = [PHOTOSHOP + resources[i : i + 65_519] for i in range(0, len(resources), 65_519)]
+    content = save(gray, "JPEG", extra=b"".join(segment(0xED, part) for part in parts))
+    assert [data for _, data in opened(write_back(content)).applist if data.startswith(PHOTOSHOP)] == parts
+    assert read(content).losses == ()
+
+
+def test_a_preview_that_is_all_that_photoshop_wrote_takes_its_segment_along(gray, small, save, write_back):
+    content = save(gray, "JPEG", extra=segment(0xED, PHOTOSHOP + resource(1036, bytes(28) + small)))
+    assert "photoshop" not in opened(write_back(content)).info
+
+
+def test_the_preview_in_jfifs_extension_goes_and_is_told(gray, small, read, save, write_back):
+    content = save(gray, "JPEG")
+    first = 4 + int.from_bytes(content[4:6])
+    content = content[:first] + segment(0xE0, b"JFXX\0\x10" + small) + content[first:]
+    assert read(content).losses == (THUMBNAIL_LOSS,)
+    assert small not in write_back(content)
+    assert b"JFXX" not in write_back(content)
+    assert [marker for marker, _ in opened(write_back(content)).applist].count("APP0") == 1
+
+
+def test_an_empty_comment_stays(gray, save, write_back):
+    assert b"\xff\xfe\0\2" in write_back(save(gray, "JPEG", extra=segment(0xFE, b"")))
+
+
+def test_exif_describes_a_picture_in_srgb(gray, read, save, write_as):
+    block = Image.Exif()
+    block.update({258: 8, 262: 1, 271: "Plaubel", 277: 1, 0x8769: {0x9003: "1931:01:02 03:04:05", 0xA001: 65535}})
+    content = save(gray, "JPEG", exif=block)
+    for file_format in (None, "PNG", "WebP"):
+        seen = opened(write_as(content, file_format)[0]).getexif()
+        assert dict(seen).keys() == {271, ExifTags.IFD.Exif}
+        assert seen.get_ifd(ExifTags.IFD.Exif) == {0x9003: "1931:01:02 03:04:05", 0xA001: 1}
+    assert read(content).losses == ()

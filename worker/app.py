@@ -23,8 +23,8 @@ def create_app(settings: Settings) -> Celery:
     """A Celery application with the tasks registered.
 
     Each pool child opens its own connections and, where the worker takes chunks to colorize, loads the
-    active model before its first task. One that trains steps back behind all others, and lays its run down when the
-    worker is to end.
+    active model before its first task. One that trains steps back behind all others, deletes what runs that are over
+    left on this machine, and lays its run down when the worker is to end.
     """
     app = Celery("gray2hue")
     app.conf.update(celery_config(settings.broker_url, settings.ingest_time_limit_s))
@@ -39,13 +39,8 @@ def create_app(settings: Settings) -> Celery:
     process = WorkerProcess(settings)
     worker_pid = os.getpid()
     leaving = StopFlag()
-    register_tasks(
-        app,
-        process,
-        settings.chunk_time_limit_s,
-        training_setup(settings, leaving),
-        boundaries(settings.faults_dir),
-    )
+    training = training_setup(settings, leaving)
+    register_tasks(app, process, settings.chunk_time_limit_s, training, boundaries(settings.faults_dir))
 
     def start(**_signal: Any) -> None:
         consumes = set(app.amqp.queues.consume_from)
@@ -53,6 +48,10 @@ def create_app(settings: Settings) -> Celery:
             lower_priority(settings.training_niceness)
         try:
             process.start(consumes)
+            if TRAIN_QUEUE in consumes:
+                from worker.handlers.train import delete_old_leavings
+
+                delete_old_leavings(process.context, training)
         except Exception as error:
             # Celery would log this and let the child take work that it cannot do. The whole worker ends instead,
             # so that whoever watches it sees it.

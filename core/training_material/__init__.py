@@ -7,6 +7,7 @@ lock.py       the row that takes in material and starts runs one at a time
 split.py      what a photograph is for: to train on, or to compare by
 uploads.py    an upload from its arrival to its rows
 approvals.py  approved results
+withdrawal.py what goes with an upload that is taken back: runs under way, pictures, what is left of it
 reading.py    listings and counts
 sweep.py      what the sweeper does about lost hints, dead workers and needless bytes
 """
@@ -30,11 +31,20 @@ from core.training_material.uploads import (
     renew_upload,
     stored_keys,
     usable_fingerprints,
+    usable_keys,
+)
+from core.training_material.withdrawal import (
+    Leavings,
+    folder_of_run,
+    folder_of_upload,
+    leavings,
+    note_cleared,
     withdraw_upload,
 )
 
 __all__ = [
     "LEAST_COMPARED",
+    "Leavings",
     "MaterialClaim",
     "MaterialHint",
     "NewTrainingPhoto",
@@ -47,12 +57,16 @@ __all__ = [
     "fail_upload",
     "finish_upload",
     "first_schedule",
+    "folder_of_run",
+    "folder_of_upload",
     "forget_keys",
     "free_uploads",
     "get_upload",
+    "leavings",
     "list_uploads",
     "lock_training",
     "needless_keys",
+    "note_cleared",
     "photos_added",
     "release_upload",
     "renew_upload",
@@ -62,6 +76,7 @@ __all__ = [
     "sweep_uploads",
     "take_up_uploads",
     "usable_fingerprints",
+    "usable_keys",
     "usable_photos",
     "withdraw_approval",
     "withdraw_upload",

@@ -3,24 +3,28 @@
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from core.records import MaterialState, MaterialUpload, Split, TrainingPhoto, utc_now
-from core.training_material.uploads import OPEN_MATERIAL_STATES, MaterialHint
+from core.training_material.uploads import KEYS_AT_ONCE, OPEN_MATERIAL_STATES, MaterialHint, let_go
 
 
 def sweep_uploads(session: Session, *, resend_after_s: float, max_deaths: int) -> list[MaterialHint]:
-    """Take back what dead workers held, and give every hint that may be lost."""
+    """Take back what dead workers held, and give every hint that may be lost.
+
+    An upload that is over gets one too, until a worker has deleted what is left of it; then its `sent_at` is not set.
+    """
     hints = []
     now = utc_now()
-    opened = select(MaterialUpload).where(MaterialUpload.state.in_(OPEN_MATERIAL_STATES))
-    for upload in session.scalars(opened.order_by(MaterialUpload.created_at).with_for_update()):
+    unsettled = or_(MaterialUpload.state.in_(OPEN_MATERIAL_STATES), MaterialUpload.sent_at.is_not(None))
+    uploads = select(MaterialUpload).where(unsettled).order_by(MaterialUpload.created_at).with_for_update()
+    for upload in session.scalars(uploads):
         if upload.lease_until is not None:
             if upload.lease_until > now:
                 continue
             upload.deaths += 1
-            upload.lease_owner, upload.lease_until = "", None
+            let_go(upload)
             if upload.deaths >= max_deaths:
                 upload.state, upload.code = MaterialState.FAILED, "worker_died"
                 upload.message = f"Reading {upload.name} ended {upload.deaths} workers."
@@ -69,8 +73,8 @@ def needless_keys(session: Session) -> list[str]:
 
 def forget_keys(session: Session, keys: Sequence[str]) -> None:
     """Note that nothing is stored under these keys any more."""
-    for start in range(0, len(keys), 500):
-        some = keys[start : start + 500]
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
         session.execute(update(MaterialUpload).where(MaterialUpload.key.in_(some)).values(key=""))
         withdrawn = TrainingPhoto.withdrawn_at.is_not(None)
         session.execute(update(TrainingPhoto).where(TrainingPhoto.key.in_(some), withdrawn).values(key=""))

@@ -1,19 +1,22 @@
 """An upload of training material from its arrival to its rows: one worker at a time, under a lease, resumable."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.errors import NotFoundError
 from core.records import MaterialState, MaterialUpload, Split, TrainingPhoto, utc_now
 from core.training_material.lock import lock_training
 from core.training_material.split import split_of
 
 OPEN_MATERIAL_STATES = (MaterialState.QUEUED, MaterialState.READING)
 USABLE = (TrainingPhoto.code == "") & TrainingPhoto.withdrawn_at.is_(None)
+
+KEYS_AT_ONCE = 500
+BEFORE_CLAIM = timedelta(minutes=5)
+"""What was added so shortly before a reading began may have been committed later, or by a clock that is behind."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class MaterialClaim:
 
     upload_id: str
     epoch: int
+    claimed_at: datetime
     name: str
     key: str
     size_bytes: int
@@ -61,7 +65,7 @@ def add_upload(
 
 def claim_upload(session: Session, upload_id: str, owner: str, lease_s: float) -> MaterialClaim | None:
     """Take the reading of an upload, or give None where there is nothing to read or somebody is at it."""
-    upload = _lock(session, upload_id)
+    upload = lock_upload(session, upload_id)
     now = utc_now()
     if upload is None or upload.state not in OPEN_MATERIAL_STATES:
         return None
@@ -70,7 +74,7 @@ def claim_upload(session: Session, upload_id: str, owner: str, lease_s: float) -
     upload.state = MaterialState.READING
     upload.lease_owner, upload.lease_until = owner, now + timedelta(seconds=lease_s)
     upload.epoch += 1
-    return MaterialClaim(upload.id, upload.epoch, upload.name, upload.key, upload.size_bytes)
+    return MaterialClaim(upload.id, upload.epoch, now, upload.name, upload.key, upload.size_bytes)
 
 
 def renew_upload(session: Session, claim: MaterialClaim, lease_s: float) -> bool:
@@ -85,8 +89,8 @@ def release_upload(session: Session, claim: MaterialClaim) -> None:
     """Let go unharmed, e.g. when the storage is away; the sweeper sends the hint again."""
     upload = _held(session, claim)
     if upload is not None:
-        _let_go(upload)
-        upload.state, upload.sent_at = MaterialState.QUEUED, utc_now()
+        let_go(upload)
+        upload.state = MaterialState.QUEUED
 
 
 def photos_added(session: Session, upload_id: str) -> int:
@@ -106,21 +110,34 @@ def usable_fingerprints(session: Session) -> list[str]:
     return list(session.scalars(select(TrainingPhoto.fingerprint).where(USABLE, TrainingPhoto.fingerprint != "")))
 
 
-def add_photos(session: Session, claim: MaterialClaim, photos: Sequence[NewTrainingPhoto]) -> list[str] | None:
+def usable_keys(session: Session, keys: Sequence[str]) -> set[str]:
+    """Which of these keys are those of photographs that are usable still."""
+    found: set[str] = set()
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
+        found.update(session.scalars(select(TrainingPhoto.key).where(USABLE, TrainingPhoto.key.in_(some))))
+    return found
+
+
+def add_photos(
+    session: Session, claim: MaterialClaim, photos: Sequence[NewTrainingPhoto], near_bits: int = 0
+) -> list[str] | None:
     """Record files of the upload; None when the claim is void. Deaths before this progress do not count any more.
 
-    A usable one that is among the usable ones already gets the code `duplicate`. Gives the keys of these, whose bytes
-    are not needed.
+    A usable one that is among the usable ones already gets the code `duplicate`. What was usable when the reading
+    began has been compared with by its reader; what others have added since then is nearly the same where the
+    fingerprints differ in no more than `near_bits` bits. Gives the keys of the duplicates, whose bytes are not needed.
     """
     schedule = lock_training(session)
     upload = _held(session, claim)
     if upload is None:
         return None
     upload.deaths = 0
+    added_since = _fingerprints_added_since(session, claim)
     needless = []
     for photo in photos:
         row = TrainingPhoto(upload_id=claim.upload_id, **vars(photo))
-        if not row.code and _is_known(session, row):
+        if not row.code and (_is_known(session, row) or _is_near(row.fingerprint, added_since, near_bits)):
             needless.append(row.key)
             row.code, row.key = "duplicate", ""
         row.split = split_of(row.sha256, schedule.frozen_at is not None) if row.sha256 else Split.TRAIN
@@ -137,7 +154,7 @@ def finish_upload(session: Session, claim: MaterialClaim) -> bool:
     upload = _held(session, claim)
     if upload is None:
         return False
-    _let_go(upload)
+    let_go(upload)
     if session.scalar(select(TrainingPhoto.id).where(TrainingPhoto.upload_id == upload.id, USABLE).limit(1)) is None:
         upload.state, upload.code = MaterialState.FAILED, "no_usable_photographs"
         upload.message = f"There is no photograph in {upload.name} that can be trained on."
@@ -151,31 +168,9 @@ def fail_upload(session: Session, claim: MaterialClaim, code: str, message: str)
     upload = _held(session, claim)
     if upload is None:
         return False
-    _let_go(upload)
+    let_go(upload)
     upload.state, upload.code, upload.message = MaterialState.FAILED, code, message
     return True
-
-
-def withdraw_upload(session: Session, upload_id: str) -> list[str]:
-    """Take an upload and all that came with it out of the material. Gives the keys to delete once this is committed.
-
-    A second call gives what is not deleted yet. Should the caller die before the deletion, the sweeper does it.
-
-    Raises:
-        NotFoundError: no_such_upload.
-    """
-    upload = _lock(session, upload_id)
-    if upload is None:
-        raise NotFoundError("no_such_upload", f"There is no upload {upload_id}.")
-    now = utc_now()
-    _let_go(upload)
-    upload.epoch += 1
-    upload.state = MaterialState.WITHDRAWN
-    upload.withdrawn_at = upload.withdrawn_at or now
-    rows = session.scalars(select(TrainingPhoto).where(TrainingPhoto.upload_id == upload_id)).all()
-    for row in rows:
-        row.withdrawn_at = row.withdrawn_at or now
-    return [key for key in (upload.key, *(row.key for row in rows)) if key]
 
 
 def _is_known(session: Session, photo: TrainingPhoto) -> bool:
@@ -185,16 +180,37 @@ def _is_known(session: Session, photo: TrainingPhoto) -> bool:
     return session.scalar(select(TrainingPhoto.id).where(USABLE, same).limit(1)) is not None
 
 
-def _let_go(upload: MaterialUpload) -> None:
+def _fingerprints_added_since(session: Session, claim: MaterialClaim) -> list[int]:
+    """Of usable photographs that came in with other uploads since the reading began."""
+    added = select(TrainingPhoto.fingerprint).where(
+        USABLE,
+        TrainingPhoto.fingerprint != "",
+        TrainingPhoto.upload_id != claim.upload_id,
+        TrainingPhoto.created_at > claim.claimed_at - BEFORE_CLAIM,
+    )
+    return [int(fingerprint, 16) for fingerprint in session.scalars(added)]
+
+
+def _is_near(fingerprint: str, others: Iterable[int], near_bits: int) -> bool:
+    if not fingerprint:
+        return False
+    mine = int(fingerprint, 16)
+    return any((mine ^ other).bit_count() <= near_bits for other in others)
+
+
+def let_go(upload: MaterialUpload) -> None:
+    """End the lease. The sweeper gives the next hint: to read on, or to delete what is left of it."""
     upload.lease_owner, upload.lease_until = "", None
+    upload.sent_at = utc_now()
 
 
-def _lock(session: Session, upload_id: str) -> MaterialUpload | None:
+def lock_upload(session: Session, upload_id: str) -> MaterialUpload | None:
+    """The upload's row, locked until the transaction ends; None where there is no such upload."""
     return session.scalar(select(MaterialUpload).where(MaterialUpload.id == upload_id).with_for_update())
 
 
 def _held(session: Session, claim: MaterialClaim) -> MaterialUpload | None:
-    upload = _lock(session, claim.upload_id)
+    upload = lock_upload(session, claim.upload_id)
     if upload is None or upload.epoch != claim.epoch or upload.lease_until is None:
         return None
     return upload

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from itertools import chain
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
@@ -66,7 +67,7 @@ def create() -> ResponseReturnValue:
 def add_uploads(files: Sequence[IncomingFile], owner_id: str) -> list[MaterialUpload]:
     """Hand the files to the storage, then commit an upload for each; if either fails, nothing of both is left."""
     ids = [new_id() for _ in files]
-    keys = [f"training/{upload_id}/upload" for upload_id in ids]
+    keys = [f"{training_material.folder_of_upload(upload_id)}upload" for upload_id in ids]
     with (
         storing(services().storage, keys, files, lambda: _is_committed(ids[0])),
         services().database.write() as records,
@@ -81,11 +82,16 @@ def add_uploads(files: Sequence[IncomingFile], owner_id: str) -> list[MaterialUp
 
 @blueprint.delete("/<id:upload_id>")
 def withdraw(upload_id: str) -> ResponseReturnValue:
-    """Take an upload back: nothing is trained on it from now on, and its bytes are deleted."""
+    """Take an upload back: its bytes are deleted, and no run begins or goes on with it.
+
+    A worker looks once more for what a reader or a trainer stored that did not know of it yet.
+    """
     current_admin()
+    storage = services().storage
     with services().database.write() as records:
         keys = training_material.withdraw_upload(records, upload_id)
-    delete_objects(services().storage, keys)
+        left = training_material.leavings(records, upload_id)
+    delete_objects(storage, keys if left is None else chain(keys, left.keys(storage)))
     with services().database.read() as records:
         upload = training_material.get_upload(records, upload_id)
         counts = training_material.counts(records, [upload_id])

@@ -10,7 +10,7 @@ from core import training_material as material
 from core.archives import is_system_file
 from core.errors import ArchiveError, Gray2HueError, ImageError, InputError, TransientError
 from core.imaging.codec import IMAGE_SUFFIXES, probe
-from core.training.filtering import Duplicates, judge
+from core.training.filtering import NEAR_BITS, Duplicates, judge
 from core.training.sources import IMAGE_LIMITS, decode_photo
 from core.training_material import MaterialClaim, NewTrainingPhoto
 from worker.handlers.context import Context, heartbeat
@@ -26,10 +26,14 @@ NOT_AN_IMAGE = "not_an_image"
 
 
 def read_material(context: Context, upload_id: str) -> None:
-    """Read an upload. Goes on where an earlier worker fell; does nothing where another one is at it."""
+    """Read an upload. Goes on where an earlier worker fell; does nothing where another one is at it.
+
+    Of one that is over, withdrawn perhaps, it deletes what is left.
+    """
     with context.database.write() as session:
         claim = material.claim_upload(session, upload_id, context.owner, context.job_limits.lease_s)
     if claim is None:
+        delete_leavings(context, upload_id)
         return
     reading = Reading(context, claim)
     try:
@@ -48,6 +52,18 @@ def read_material(context: Context, upload_id: str) -> None:
     clear_away(context)
 
 
+def delete_leavings(context: Context, upload_id: str) -> None:
+    """Delete what is stored without need of an upload that is over: what died readers left, all of a withdrawn one."""
+    with context.database.write() as session:
+        left = material.leavings(session, upload_id)
+    if left is None:
+        return
+    for key in left.keys(context.storage):
+        context.storage.delete(key)
+    with context.database.write() as session:
+        material.note_cleared(session, left)
+
+
 class Reading:
     """The reading of one upload."""
 
@@ -56,7 +72,8 @@ class Reading:
         self._claim = claim
         self._batch: list[NewTrainingPhoto] = []
         self._number = 0
-        self._folder = f"training/{claim.upload_id}"
+        self._folder = material.folder_of_upload(claim.upload_id)
+        self._is_void = False
         self._known = Duplicates()
         with context.database.read() as session:
             self._resume_at = material.photos_added(session, claim.upload_id)
@@ -66,9 +83,9 @@ class Reading:
             self._known.add(fingerprint)
 
     def renew(self) -> None:
-        """Prolong the lease."""
+        """Prolong the lease, and hear whether the upload was withdrawn or is somebody else's by now."""
         with self._context.database.write() as session:
-            material.renew_upload(session, self._claim, self._context.job_limits.lease_s)
+            self._is_void = not material.renew_upload(session, self._claim, self._context.job_limits.lease_s)
 
     def run(self) -> None:
         """Go through the upload, record its files, and close the reading."""
@@ -111,11 +128,13 @@ class Reading:
     def _delete_leavings(self) -> None:
         """Delete what a worker that died had stored without recording it."""
         if self._claim.epoch > 1:
-            for key in list(self._context.storage.list(f"{self._folder}/")):
+            for key in list(self._context.storage.list(self._folder)):
                 if key not in self._stored:
                     self._context.storage.delete(key)
 
     def _take(self, candidate: Candidate) -> None:
+        if self._is_void:
+            raise VoidClaimError
         if self._number >= self._resume_at:
             self._batch.append(self._examine(candidate))
             if len(self._batch) >= BATCH_PHOTOS:
@@ -124,7 +143,7 @@ class Reading:
 
     def _flush(self) -> None:
         with self._context.database.write() as session:
-            needless = material.add_photos(session, self._claim, self._batch)
+            needless = material.add_photos(session, self._claim, self._batch, NEAR_BITS)
         if needless is None:
             raise VoidClaimError
         self._batch = []
@@ -137,7 +156,7 @@ class Reading:
             return NewTrainingPhoto(path, NOT_AN_IMAGE)
         if candidate.refusal is not None or candidate.stream is None:
             return NewTrainingPhoto(path, UNREADABLE)
-        key = f"{self._folder}/{self._number}-{self._claim.epoch}"
+        key = f"{self._folder}{self._number}-{self._claim.epoch}"
         storage = self._context.storage
         try:
             stored = storage.put(key, candidate.stream)

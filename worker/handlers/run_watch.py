@@ -10,8 +10,9 @@ from sqlalchemy.exc import OperationalError
 
 from core import training_runs as runs
 from core.errors import TransientError
-from core.records import RunState
+from core.records import RunState, TrainingSample
 from core.training.watching import Measured, SampleKind, TrainingStoppedError
+from core.training_material import folder_of_run
 from core.training_runs import RunClaim
 from worker.handlers.context import Context
 
@@ -81,11 +82,19 @@ class RunWatch:
 
     def sample(self, step: int, number: int, kind: SampleKind, jpeg: bytes) -> None:
         """See Watcher.sample."""
-        key = f"training/runs/{self._claim.run_id}/{step}-{number}-{kind}-{self._claim.epoch}.jpg"
+        run_id, storage = self._claim.run_id, self._context.storage
+        key = f"{folder_of_run(run_id)}{step}-{number}-{kind}-{self._claim.epoch}.jpg"
         try:
-            self._context.storage.put(key, io.BytesIO(jpeg))
+            storage.put(key, io.BytesIO(jpeg))
             with self._context.database.write() as session:
-                runs.note_sample(session, self._claim, step, number, kind, key)
+                drawn_before = session.get(TrainingSample, (run_id, step, number, kind))
+                needless = "" if drawn_before is None else drawn_before.key
+                if not runs.note_sample(session, self._claim, step, number, kind, key):
+                    needless = key
+                elif needless == key:
+                    needless = ""
+            if needless:
+                storage.delete(needless)
         except (TransientError, OperationalError):
             log.exception("a picture of run %s could not be kept", self._claim.run_id)
 

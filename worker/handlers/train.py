@@ -1,16 +1,17 @@
 """A training run, from its claim to its verdict."""
 
+import fcntl
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import registry
+from core import registry, training_material
 from core import training_runs as runs
 from core.errors import Gray2HueError, TransientError
 from core.machine import locked
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from core.training.export import TrainedModel
 
 log = logging.getLogger(__name__)
+
+WITHDRAWN = "Some of what it was trained on was withdrawn meanwhile, so an admin decides."
 
 
 class VoidRunError(Exception):
@@ -76,6 +79,23 @@ def delete_leavings(context: Context, setup: TrainingSetup) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def delete_old_leavings(context: Context, setup: TrainingSetup) -> None:
+    """The same when a trainer's process starts: a run may have been canceled while none was there to notice.
+
+    Where another process on this machine is training, that one does it. What fails is noted in the log; the next run
+    tries again.
+    """
+    try:
+        setup.training_dir.mkdir(parents=True, exist_ok=True)
+        with (setup.training_dir / "lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            delete_leavings(context, setup)
+    except BlockingIOError:
+        return
+    except (OSError, SQLAlchemyError) as error:
+        log.warning("what earlier training runs left on this machine stays: %s", error)
+
+
 def _work(context: Context, setup: TrainingSetup, claim: RunClaim) -> None:
     work = RunWork(context, setup, claim)
     try:
@@ -112,6 +132,7 @@ class RunWork:
         self._folder = setup.training_dir / claim.run_id
         config = TrainingConfig.model_validate(claim.config)
         open_device = config.device == "auto"
+        self._trained_on: list[str] = []
         self._config = config.model_copy(update={"device": setup.device}) if open_device else config
         self.watch = RunWatch(context, claim, setup.is_leaving, yields=setup.yields and self._uses_cuda())
 
@@ -119,8 +140,10 @@ class RunWork:
         """Prepare, train, compare, and write down what came of it."""
         self._enter("preparing")
         snapshot = self._snapshot()
-        photos = RunPhotos(self._context.storage, self._folder, self.watch.heeded)
+        self._trained_on = [photo.key for photo in snapshot.train]
+        photos = RunPhotos(self._context.storage, self._folder, self.watch.heeded, self._usable)
         to_train_on = photos.to_train_on(snapshot.train, self._config)
+        self._check_enough(len(to_train_on))
         validation = photos.to_validate(snapshot.validation)
         sets = {
             "frozen": photos.to_compare("frozen", snapshot.frozen),
@@ -159,19 +182,26 @@ class RunWork:
             snapshot = runs.settle_snapshot(session, self._claim)
         if snapshot is None:
             raise VoidRunError
-        found, needed = len(snapshot.train), self._setup.min_photos
+        self._check_enough(len(snapshot.train))
+        return snapshot
+
+    def _check_enough(self, found: int) -> None:
+        needed = self._setup.min_photos
         if found < needed:
             message = f"There are {found} photographs to train on, and {needed} are needed."
             raise TrainingError("too_little_material", message)
-        return snapshot
+
+    def _usable(self, keys: Sequence[str]) -> set[str]:
+        with self._context.database.read() as session:
+            return training_material.usable_keys(session, keys)
 
     def _train(self, photos: PreparedPhotos, validation: PreparedPhotos) -> "TrainedModel":
         from core.training.loop import train as train_model
 
         parent_dir = self._model_dir(self._claim.parent) if self._config.from_parent else None
         seen = [validation.rgb(number) for number in range(len(validation))]
-        # What was withdrawn in the meantime is not in the set any more, and no state goes on with another set.
-        state_dir = self._folder / f"state-{photos.sha256[:16]}"
+        # What was withdrawn in the meantime is not in the sets any more, and no state goes on with other sets.
+        state_dir = self._folder / f"state-{photos.sha256[:16]}-{validation.sha256[:16]}"
         return train_model(self._config, photos, seen, state_dir, parent_dir, self.watch)
 
     def _compare(self, model: "TrainedModel", sets: Mapping[str, PreparedPhotos]) -> tuple[str, Comparison]:
@@ -189,10 +219,9 @@ class RunWork:
 
     def _conclude(self, model: "TrainedModel", active: str, comparison: Comparison) -> None:
         """Register, promote and close, all or nothing."""
-        reason = comparison.decision.reason
         with self._context.database.write() as session:
             candidate = self._registered(session, model, comparison)
-            verdict = self._verdict(session, candidate, active, comparison)
+            verdict, reason = self._verdict(session, candidate, active, comparison)
             result = comparison.as_json(candidate, active)
             if not runs.finish_run(
                 session, self._claim, verdict=verdict, reason=reason, candidate=candidate, result=result
@@ -219,14 +248,22 @@ class RunWork:
         version.key = store_model(self._context.storage, prepared, model.card)
         return version.version
 
-    def _verdict(self, session: Session, candidate: str, compared: str, comparison: Comparison) -> Verdict:
-        active = registry.active_version(session).version
+    def _verdict(self, session: Session, candidate: str, compared: str, comparison: Comparison) -> tuple[Verdict, str]:
+        """What comes of the comparison, and why; the registry's aliases with it."""
+        active, reason = registry.active_version(session).version, comparison.decision.reason
         if comparison.decision.outcome != "better" or candidate == active:
-            return Verdict.REJECTED
+            return Verdict.REJECTED, reason
+        if self._is_withdrawn(session):
+            registry.set_candidate(session, candidate)
+            return Verdict.CANDIDATE, f"{reason} {WITHDRAWN}"
         # Another version than it was compared with may have been promoted in the meantime: then a person decides.
         if active != compared or not runs.get_schedule(session).auto_promote:
             registry.set_candidate(session, candidate)
-            return Verdict.CANDIDATE
+            return Verdict.CANDIDATE, reason
         actor = session.scalars(select(TrainingRun.actor).where(TrainingRun.id == self._claim.run_id)).one()
-        registry.promote(session, candidate, actor, comparison.decision.reason)
-        return Verdict.PROMOTED
+        registry.promote(session, candidate, actor, reason)
+        return Verdict.PROMOTED, reason
+
+    def _is_withdrawn(self, session: Session) -> bool:
+        """Whether an approved result that was trained on is no longer; a withdrawn upload has canceled the run."""
+        return len(training_material.usable_keys(session, self._trained_on)) < len(self._trained_on)

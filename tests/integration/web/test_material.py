@@ -5,8 +5,8 @@ import resource
 
 import pytest
 
-from core import training_material
-from core.records import MaterialUpload
+from core import training_material, training_runs
+from core.records import MaterialUpload, TrainingRun
 from core.training_material import MaterialHint, NewTrainingPhoto
 from web.app import create_app
 
@@ -126,6 +126,36 @@ def test_material_that_no_worker_has_read_yet_can_be_withdrawn(site, admin):
     assert list(site.storage.list("training/")) == []
     with site.database.write() as records:
         assert training_material.claim_upload(records, upload_id, "worker", 60) is None
+
+
+def test_what_a_reader_left_without_a_row_goes_when_the_upload_is_withdrawn(site, admin):
+    upload_id = send_raw(admin).json["uploads"][0]["id"]
+    read_in(site, upload_id)
+    site.put(f"training/{upload_id}/7-1", b"a photo that was stored and not recorded")
+    admin.delete(f"{PATH}/{upload_id}")
+    assert list(site.storage.list("training/")) == []
+
+
+def test_pictures_of_what_is_withdrawn_are_served_no_more(site, admin):
+    upload_id = send_raw(admin).json["uploads"][0]["id"]
+    read_in(site, upload_id)
+    run_id = admin.post("/api/v1/training-runs", json={}).json["id"]
+    path = f"/api/v1/training-runs/{run_id}"
+    with site.database.write() as records:
+        claim = training_runs.claim_run(records, run_id, "trainer", 60)
+        records.get_one(TrainingRun, run_id).snapshot = {"train": [], "validation": ["0".rjust(64, "f")]}
+        key = f"training/runs/{run_id}/0-0-truth-1.jpg"
+        site.put(key, b"jpeg")
+        site.put(key.replace("-1.jpg", "-0.jpg"), b"jpeg of a trainer that died")
+        training_runs.note_sample(records, claim, 0, 0, "truth", key)
+    assert admin.get(f"{path}/samples/0/0/truth.jpg").status_code == 200
+    admin.delete(f"{PATH}/{upload_id}")
+    assert admin.get(f"{path}/samples/0/0/truth.jpg").status_code == 404
+    assert admin.get(f"{path}/samples").json == {"samples": []}
+    run = admin.get(path).json
+    assert (run["state"], run["code"]) == ("canceled", "material_withdrawn")
+    assert "colors.zip" in run["message"]
+    assert list(site.storage.list("training/")) == []
 
 
 def test_an_upload_that_there_is_not_is_told(admin):

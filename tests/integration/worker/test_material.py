@@ -2,8 +2,12 @@
 
 import io
 import itertools
+import time
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 
+import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
@@ -12,7 +16,9 @@ from sqlalchemy import select
 from core import training_material as material
 from core.errors import StorageError
 from core.records import MaterialState, MaterialUpload, TrainingPhoto
+from core.training.filtering import judge
 from worker import handlers
+from worker.handlers import material as reading
 from worker.handlers.material import read_material
 
 
@@ -153,9 +159,9 @@ def test_a_reader_whose_upload_is_withdrawn_leaves_nothing_behind(
     upload("box.zip", make_zip({f"{name}.jpg": content for name, content in colored.items()}))
     add = material.add_photos
 
-    def withdrawn_meanwhile(session, claim, photos):
+    def withdrawn_meanwhile(session, claim, *arguments):
         material.withdraw_upload(session, "u")
-        return add(session, claim, photos)
+        return add(session, claim, *arguments)
 
     monkeypatch.setattr(material, "add_photos", withdrawn_meanwhile)
     read_material(context, "u")
@@ -163,6 +169,76 @@ def test_a_reader_whose_upload_is_withdrawn_leaves_nothing_behind(
     handlers.sweep(context)
 
     assert read()[0].state == MaterialState.WITHDRAWN
+    assert stored(context) == set()
+
+
+def test_of_two_copies_read_at_once_that_are_nearly_the_same_one_is_taken(context, upload, read, colored, monkeypatch):
+    smaller = Image.fromarray(data.rocket()).resize((403, 268))
+    upload("rocket.jpg", colored["rocket"])
+    upload("rocket, web size.jpg", jpeg(np.asarray(smaller), quality=60), "v")
+
+    def other_meanwhile(rgb):
+        monkeypatch.undo()
+        read_material(context, "v")
+        return judge(rgb)
+
+    monkeypatch.setattr(reading, "judge", other_meanwhile)
+    read_material(context, "u")
+    (first,), (second,) = read("v")[1].values(), read("u")[1].values()
+    assert first.fingerprint != second.fingerprint
+    assert (first.code, second.code) == ("", "duplicate")
+    assert stored(context) == {first.key}
+
+
+@pytest.fixture
+def killed(context, upload, colored, make_zip, monkeypatch):
+    """An upload whose reader was killed after it had stored photographs, and before it recorded them."""
+    upload("box.zip", make_zip({f"{name}.jpg": content for name, content in colored.items()}))
+
+    def dies(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(material, "add_photos", dies)
+    with pytest.raises(KeyboardInterrupt):
+        read_material(context, "u")
+    monkeypatch.undo()
+    assert len(stored(context)) == 1 + len(colored)
+
+
+def test_what_a_killed_reader_left_goes_with_the_upload(context, killed, read):
+    with context.database.write() as session:
+        material.withdraw_upload(session, "u")
+    read_material(context, "u")
+    handlers.sweep(context)
+    assert stored(context) == set()
+    assert read()[0].sent_at is None, "nothing is left to be done"
+
+
+def test_what_killed_readers_left_of_an_upload_that_failed_for_it_goes(context, killed, read):
+    with context.database.write() as session:
+        row = session.get_one(MaterialUpload, "u")
+        row.lease_until, row.deaths = row.lease_until - timedelta(hours=1), 2
+    handlers.sweep(context)
+    assert (read()[0].state, read()[0].code) == (MaterialState.FAILED, "worker_died")
+    read_material(context, "u")
+    assert stored(context) == set()
+
+
+def test_a_reader_hears_of_a_withdrawal_by_its_heart(context, upload, read, colored, make_zip, monkeypatch):
+    upload("box.zip", make_zip({f"{name}.jpg": content for name, content in colored.items()}))
+    put, taken = context.storage.put, []
+
+    def slow(key, stream):
+        taken.append(key)
+        if len(taken) == 1:
+            with context.database.write() as session:
+                material.withdraw_upload(session, "u")
+            time.sleep(0.5)
+        return put(key, stream)
+
+    monkeypatch.setattr(context.storage, "put", slow)
+    read_material(replace(context, heartbeat_s=0.05), "u")
+    assert len(taken) == 1, "it goes no further"
     assert stored(context) == set()
 
 

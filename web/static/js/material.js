@@ -13,7 +13,8 @@ import { send } from "./upload.js";
 const MATERIAL_URL = "/api/v1/training-material";
 const SHOWN_AT_FIRST = 8;
 const WITHDRAWING =
-  "Its photographs are deleted here and are never trained on again. Models that learned from them keep what they learned.";
+  "Its photographs are deleted here and are never trained on again; training that is under way with them is canceled. " +
+  "Models that learned from them keep what they learned.";
 
 const find = (id) => document.getElementById(id);
 

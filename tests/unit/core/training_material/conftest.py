@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from core import training_material as material
 from core.database import Database
 from core.records import MaterialUpload, TrainingPhoto, utc_now
-from core.training_material import MaterialClaim, MaterialHint, NewTrainingPhoto
+from core.training_material import Leavings, MaterialClaim, MaterialHint, NewTrainingPhoto
 
 LEASE_S = 30
 
@@ -45,9 +45,9 @@ class Bench:
         with self.database.write() as session:
             return material.claim_upload(session, upload_id, owner, LEASE_S)
 
-    def photos(self, claim: MaterialClaim, *photos: NewTrainingPhoto) -> list[str] | None:
+    def photos(self, claim: MaterialClaim, *photos: NewTrainingPhoto, near_bits: int = 0) -> list[str] | None:
         with self.database.write() as session:
-            return material.add_photos(session, claim, photos)
+            return material.add_photos(session, claim, photos, near_bits)
 
     def finish(self, claim: MaterialClaim) -> bool:
         with self.database.write() as session:
@@ -60,6 +60,18 @@ class Bench:
         assert claim is not None
         assert self.photos(claim, *photos) is not None
         assert self.finish(claim)
+
+    def withdraw(self, upload_id: str = "u") -> list[str]:
+        with self.database.write() as session:
+            return material.withdraw_upload(session, upload_id)
+
+    def leavings(self, upload_id: str = "u") -> Leavings | None:
+        with self.database.write() as session:
+            return material.leavings(session, upload_id)
+
+    def note_cleared(self, cleared: Leavings) -> None:
+        with self.database.write() as session:
+            material.note_cleared(session, cleared)
 
     def sweep(self) -> list[MaterialHint]:
         with self.database.write() as session:

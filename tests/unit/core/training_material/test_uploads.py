@@ -124,6 +124,22 @@ def test_of_two_readers_at_once_one_has_the_photograph_and_the_other_its_duplica
     assert sorted(row.code for row in bench.rows()) == [""] * 20 + ["duplicate"] * 20
 
 
+def test_what_another_reader_added_meanwhile_is_compared_by_nearness(bench, photo):
+    claims = {}
+    for name in ("early", "u", "v"):
+        bench.add(name)
+        claims[name] = bench.claim(name)
+    fingerprint = 0xAAAA_AAAA_AAAA_AAAA
+    bench.photos(claims["u"], photo(1, share=5, fingerprint=f"{fingerprint:016x}"))
+    near, far = (photo(number, fingerprint=f"{fingerprint ^ bits:016x}") for number, bits in ((2, 0b11), (3, 0b111)))
+    assert bench.photos(claims["v"], near, far, photo(4, fingerprint=""), near_bits=2) == ["k/2"]
+    assert [row.code for row in bench.rows()] == ["", "duplicate", "", ""]
+
+    bench.withdraw("u")
+    again = photo(5, fingerprint=f"{fingerprint:016x}")
+    assert bench.photos(claims["early"], again, near_bits=2) == [], "only what is usable counts"
+
+
 def test_about_a_tenth_is_frozen_and_a_tenth_held_out():
     splits = [material.split_of(f"{number * 2654435761 % 2**32:08x}", False) for number in range(10_000)]
     shares = {split: splits.count(split) / len(splits) for split in Split}

@@ -321,7 +321,15 @@ def _settle_row(
 
 @njit(nogil=True, cache=True)
 def _settle(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples) -> Any:
-    """Move a pixel to the color near it that is in bounds, nearest to its aim by few steps; its luminance."""
+    """Move a pixel to the color near it that is in bounds, nearest to its aim by few steps; its luminance.
+
+    Gray stays gray where the next level is in bounds.
+    """
+    if pixel[0] == pixel[1] == pixel[2]:
+        for level in range(max(int(pixel[0]) - 1, 0), min(int(pixel[0]) + 1, 255) + 1):
+            if lower <= linear[level] <= upper:
+                pixel[:] = level
+                return linear[level]
     interval = upper - lower
     for reach in REACHES:
         red, green, blue, luminance = _nearest_color(lower, upper, aim, linear, pixel, reach)

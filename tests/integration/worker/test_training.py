@@ -436,7 +436,7 @@ def test_a_run_under_way_ends_when_its_material_is_withdrawn_and_leaves_no_pictu
 ):
     run_id = submit(ENDLESS)
     working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
-    wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
+    wait_until(lambda: look(run_id).step > 0 or working.done(), 240, "the first steps")
     folder = f"training/runs/{run_id}/"
     assert list(context.storage.list(folder))
     context.storage.put(f"{folder}0-0-truth-0.jpg", io.BytesIO(b"of a worker that died"))

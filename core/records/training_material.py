@@ -36,7 +36,8 @@ class MaterialUpload(Base):
     """One archive or photograph that an admin brought to train on.
 
     `key` is empty once it was read or withdrawn. `lease_*` and `epoch` fence the one worker that reads it; `sent_at` is
-    when its hint was last sent. `code` and `message` tell why it failed.
+    when its hint was last sent, empty once an upload that is over was cleared away. `code` and `message` tell why it
+    failed.
     """
 
     __tablename__ = "material_uploads"

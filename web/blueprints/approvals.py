@@ -31,7 +31,7 @@ def approve(job_id: str, photo_id: str) -> ResponseReturnValue:
 
 @blueprint.delete("")
 def withdraw(job_id: str, photo_id: str) -> ResponseReturnValue:
-    """Take an approval back: nothing is trained on the result from now on. Doing it again changes nothing."""
+    """Take an approval back: no run that starts from now on sees the result. Doing it again changes nothing."""
     photo, _ = find(job_id, photo_id)
     with services().database.write() as records:
         keys = training_material.withdraw_approval(records, photo.id)

@@ -85,7 +85,7 @@ export function runSentence(run) {
     case "failed":
       return run.message || "This run failed.";
     case "canceled":
-      return "Canceled. No model came out of it.";
+      return `Canceled. ${run.message} No model came out of it.`.replace("  ", " ");
     default:
       return run.state;
   }

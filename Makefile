@@ -16,8 +16,9 @@ setup: $(STAMP) ## Make .venv with everything that is needed to run and to test.
 run: $(STAMP) ## Run Gray2Hue on this machine until Ctrl-C.
 	@exec $(BIN)/gray2hue up
 
+# One thread of PyTorch: several that wait for each other take many times as long where the cores have other work.
 test: $(STAMP) chromium lint ## Run all checks and all tests.
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 faults: $(STAMP) ## Kill every part at every step, on both databases; takes some ten minutes.
 	$(BIN)/python -m pytest tests/faults -m "exhaustive or not exhaustive"

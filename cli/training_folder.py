@@ -1,11 +1,11 @@
 """The folder that one `gray2hue train` at a time works in."""
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from core.errors import StateError
+from core.machine import locked
 
 LOCK_NAME = "lock"
 
@@ -22,9 +22,9 @@ def alone_in(out: Path) -> Iterator[None]:
         OSError: the folder cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK_NAME).open("a") as file:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(locked(out / LOCK_NAME, waits=False))
         except BlockingIOError as error:
             message = f"Another process trains in {out}; wait for its end, or take another folder."
             raise StateError("run_in_use", message) from error

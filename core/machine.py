@@ -23,10 +23,14 @@ def fsync(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes, and other threads, out of what is done under this lock file; a dead one's is free again."""
+def locked(path: Path, *, waits: bool = True) -> Iterator[None]:
+    """Keep other processes, and other threads, out of what is done under this lock file; a dead one's is free again.
+
+    Raises:
+        BlockingIOError: somebody else has it, and it is not to be waited for.
+    """
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

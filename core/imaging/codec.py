@@ -12,7 +12,7 @@ from core.errors import ImageError
 from core.imaging import avif, bmp, heic, jpeg, jpeg2000, png, tiff, webp
 from core.imaging.arrays import Samples
 from core.imaging.kinds import HEADER_BYTES, IMAGE_SUFFIXES, accepted_format, known_kind
-from core.imaging.output import ColorPage, Output
+from core.imaging.output import ColorPage, Output, PageOver
 from core.imaging.samples import to_8_bit
 from core.imaging.scan import Format, ImageLimits, Page, Probe, Scan
 from core.imaging.transparency import MULTIPLIED, DividedPage
@@ -219,19 +219,12 @@ def _format_losses(wanted: Format, target: Format, pages: int) -> tuple[str, ...
 
 
 @dataclass(frozen=True, eq=False)
-class _EightBitPage:
+class _EightBitPage(PageOver):
     """A page of 16 bits, rounded to 8."""
 
-    page: ColorPage
-    bit_depth: int = 8
-
     @property
-    def height(self) -> int:
-        return self.page.height
-
-    @property
-    def width(self) -> int:
-        return self.page.width
+    def bit_depth(self) -> int:
+        return 8
 
     def bands(self) -> Iterator[Samples]:
         for band in self.page.bands():

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.imaging.arrays import Floats, Samples
 from core.imaging.orientation import stored
-from core.imaging.output import ColorPage
+from core.imaging.output import PageOver
 from core.imaging.scan import Page
 
 TEXT = "colorized"
@@ -24,7 +24,7 @@ LIGHT = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class Marked(PageOver):
     """A ColorPage with the mark drawn on it; pictures too small for a legible one (about 190 pixels) stay as they are.
 
     Within the mark the result's lightness is not the original's.
@@ -34,23 +34,7 @@ class Marked:
         scan_page: what it was made from; its orientation tells where the bottom right is.
     """
 
-    page: ColorPage
     scan_page: Page
-
-    @property
-    def height(self) -> int:
-        """Stored rows."""
-        return self.page.height
-
-    @property
-    def width(self) -> int:
-        """Pixels per stored row."""
-        return self.page.width
-
-    @property
-    def bit_depth(self) -> int:
-        """8 or 16."""
-        return self.page.bit_depth
 
     def bands(self) -> Iterator[Samples]:
         """See ColorPage."""

@@ -67,6 +67,32 @@ class ColorPage(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class PageOver:
+    """A part of a ColorPage that changes the rows of another one as they come by.
+
+    Args:
+        page: the other one, of the same size and, unless the class says so, the same depth.
+    """
+
+    page: ColorPage
+
+    @property
+    def height(self) -> int:
+        """Stored rows."""
+        return self.page.height
+
+    @property
+    def width(self) -> int:
+        """Pixels per stored row."""
+        return self.page.width
+
+    @property
+    def bit_depth(self) -> int:
+        """8 or 16."""
+        return self.page.bit_depth
+
+
+@dataclass(frozen=True, eq=False)
 class ArrayPage:
     """A ColorPage that is there as a whole: uint8 or uint16 (H, W, 3)."""
 

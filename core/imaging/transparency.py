@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.imaging.arrays import Samples
-from core.imaging.output import ColorPage
+from core.imaging.output import PageOver
 
 MULTIPLIED = 1
 """Metadata.alpha_kind of colors that are multiplied by alpha, as TIFF numbers it."""
@@ -29,7 +29,7 @@ def divided(colors: Samples, alpha: Samples) -> Samples:
 
 
 @dataclass(frozen=True, eq=False)
-class DividedPage:
+class DividedPage(PageOver):
     """A page whose colors are multiplied by alpha, with them divided by it.
 
     Args:
@@ -37,23 +37,7 @@ class DividedPage:
         alpha: of the same type, (H, W).
     """
 
-    page: ColorPage
     alpha: Samples
-
-    @property
-    def height(self) -> int:
-        """Stored rows."""
-        return self.page.height
-
-    @property
-    def width(self) -> int:
-        """Pixels per stored row."""
-        return self.page.width
-
-    @property
-    def bit_depth(self) -> int:
-        """8 or 16."""
-        return self.page.bit_depth
 
     def bands(self) -> Iterator[Samples]:
         """See ColorPage."""

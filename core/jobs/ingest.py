@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, is_unpacking, lock_job, settle
+from core.jobs.lifecycle import Hint, JobLimits, dispatch, end, find_locked, is_unpacking, lock_job, settle
 from core.jobs.states import move_job
 from core.options import JobOptions
 from core.records import Chunk, Job, JobState, Photo, PhotoState, Upload, new_id, utc_now
@@ -47,9 +47,7 @@ class NewPhoto:
 
 def claim_ingest(session: Session, job_id: str, owner: str, limits: JobLimits) -> IngestClaim | None:
     """Take the job's unpacking, or give None where there is nothing to unpack or somebody is at it."""
-    locked = select(Job).where(Job.id == job_id).with_for_update()
-    # Whatever the session knew of it was read before the lock.
-    job = session.scalar(locked.execution_options(populate_existing=True))
+    job = find_locked(session, job_id)
     now = utc_now()
     if job is None or job.ingested_at is not None or job.state not in (JobState.QUEUED, JobState.RUNNING):
         return None

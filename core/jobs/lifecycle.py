@@ -147,8 +147,7 @@ def submit(
         actor: who sent it, for the log.
 
     """
-    locked = select(Job).where(Job.id == job_id).with_for_update()
-    job = session.scalar(locked.execution_options(populate_existing=True))
+    job = find_locked(session, job_id)
     if job is None:
         job = receive(session, job_id=job_id, owner_id=owner_id, name=name, model_version=model_version, lease_s=0)
     elif job.receiving_until is None:
@@ -165,10 +164,15 @@ def submit(
     return job
 
 
+def find_locked(session: Session, job_id: str) -> Job | None:
+    """The job, locked until the transaction ends, as it stands once the lock is had; None where there is none."""
+    locked = select(Job).where(Job.id == job_id).with_for_update()
+    return session.scalar(locked.execution_options(populate_existing=True))
+
+
 def lock_job(session: Session, job_id: str) -> Job:
     """The job, locked until the transaction ends, so that its chunks are handed out by one at a time."""
-    locked = select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    job = session.scalar(locked)
+    job = find_locked(session, job_id)
     if job is None:
         raise NotFoundError("not_found", f"There is no job {job_id}.")
     return job

@@ -106,13 +106,16 @@ _OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED, JobState.CAN
 def _lost_before(session: Session, now: datetime, limits: JobLimits) -> datetime:
     """A chunk that was sent before this, and is in nobody's hands, is sent again."""
     served_at = session.scalar(select(func.max(User.last_served_at)))
-    is_served = served_at is not None and served_at > now - limits.resend_after
-    return now - limits.resend_after * (PATIENCE_WHILE_SERVED if is_served else 1)
+    return _patient(now, limits, is_served=served_at is not None and served_at > now - limits.resend_after)
 
 
 def _ingest_lost_before(session: Session, now: datetime, limits: JobLimits) -> datetime:
     """A job whose unpacking was sent before this, and is in nobody's hands, is sent again."""
-    is_served = session.scalar(select(Job.id).where(Job.ingest_lease_until > now).limit(1)) is not None
+    served = session.scalar(select(Job.id).where(Job.ingest_lease_until > now).limit(1))
+    return _patient(now, limits, is_served=served is not None)
+
+
+def _patient(now: datetime, limits: JobLimits, *, is_served: bool) -> datetime:
     return now - limits.resend_after * (PATIENCE_WHILE_SERVED if is_served else 1)
 
 

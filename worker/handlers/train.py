@@ -1,6 +1,5 @@
 """A training run, from its claim to its verdict."""
 
-import fcntl
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -87,8 +86,7 @@ def delete_old_leavings(context: Context, setup: TrainingSetup) -> None:
     """
     try:
         setup.training_dir.mkdir(parents=True, exist_ok=True)
-        with (setup.training_dir / "lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(setup.training_dir / "lock", waits=False):
             delete_leavings(context, setup)
     except BlockingIOError:
         return

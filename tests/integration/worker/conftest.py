@@ -11,7 +11,7 @@ from sqlalchemy import make_url, select
 
 from core import jobs
 from core.colorizer import Colorizer
-from core.errors import CheckpointError
+from core.errors import CheckpointError, StorageError
 from core.migrate import migrate
 from core.options import JobOptions
 from core.queue import RecordedHints
@@ -22,6 +22,7 @@ from losing_proxy import LosingProxy
 from worker.colorizers import Colorizers
 from worker.handlers import Context
 from worker.handlers.colorize import Workshop
+from worker.handlers.housekeeping import Housekeeping
 from worker.lifecycle import open_context, open_engine
 
 
@@ -125,3 +126,24 @@ def job(context: Context) -> Callable[[], Job]:
             return session.get_one(Job, "job")
 
     return read
+
+
+@pytest.fixture
+def housekeeping() -> Housekeeping:
+    """What a process remembers that was started just now."""
+    return Housekeeping()
+
+
+@pytest.fixture
+def undeletable(context: Context, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Adds keys that the storage refuses to delete."""
+    refused: set[str] = set()
+    delete = context.storage.delete
+
+    def refuses(key: str) -> None:
+        if key in refused:
+            raise StorageError("storage_failed", "The storage folder failed: Permission denied.")
+        delete(key)
+
+    monkeypatch.setattr(context.storage, "delete", refuses)
+    return refused

@@ -28,26 +28,6 @@ def done(context, submit, workshop, gray_jpegs):
 
 
 @pytest.fixture
-def housekeeping():
-    """What a process remembers that was started just now."""
-    return deleting.Housekeeping()
-
-
-@pytest.fixture
-def undeletable(context, monkeypatch):
-    """Adds keys that the storage refuses to delete."""
-    refused, delete = set(), context.storage.delete
-
-    def refuses(key):
-        if key in refused:
-            raise StorageError("storage_failed", "The storage folder failed: Permission denied.")
-        delete(key)
-
-    monkeypatch.setattr(context.storage, "delete", refuses)
-    return refused
-
-
-@pytest.fixture
 def deleted_jobs(context):
     """Three jobs that people deleted, the first the longest ago, each with a few files left; gives their ids."""
     job_ids = ["first", "second", "third"]

@@ -8,19 +8,12 @@ import time
 import pytest
 
 from core import jobs
-from core.errors import StorageError
 from worker import handlers
 from worker.handlers import housekeeping as deleting
 
 sweeping = importlib.import_module("worker.handlers.sweep")
 FEW_KEYS = 2
 LEFT = ("jobs/job/results/{photo}-7", "jobs/job/results/{photo}-7.preview", "jobs/job/originals/nobodys")
-
-
-@pytest.fixture
-def housekeeping():
-    """What a process remembers that was started just now."""
-    return deleting.Housekeeping()
 
 
 @pytest.fixture
@@ -41,20 +34,6 @@ def looks(context, monkeypatch):
 
     monkeypatch.setattr(context.storage, "list", in_order)
     return asked
-
-
-@pytest.fixture
-def undeletable(context, monkeypatch):
-    """Adds keys that the storage refuses to delete."""
-    refused, delete = set(), context.storage.delete
-
-    def refuses(key):
-        if key in refused:
-            raise StorageError("storage_failed", "The storage folder failed: Permission denied.")
-        delete(key)
-
-    monkeypatch.setattr(context.storage, "delete", refuses)
-    return refused
 
 
 @pytest.fixture

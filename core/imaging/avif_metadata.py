@@ -78,8 +78,7 @@ def read_metadata(stream: BinaryIO, items: Items, main: Item) -> tuple[Metadata,
     """Gather what a file carries beside its pixels, and in words what of it the result will not have."""
     exif_item = items.about(main.number, EXIF)
     raw_exif = b"" if exif_item is None else items.data(stream, exif_item, MAX_ITEM_BYTES)
-    cut_exif = meta.without_thumbnail(_tiff(raw_exif))
-    kept_exif = raw_exif[: len(raw_exif) - len(cut_exif)] + meta.described_as_srgb(cut_exif)
+    kept_exif, was_cut = meta.kept_exif(raw_exif, _tiff(raw_exif))
     exif, exif_losses = meta.readable_exif(_tiff(raw_exif))
     xmp = next((i for i in items.all_about(main.number, MIME) if i.content_type == MIME_XMP), None)
     profile = next((p[4:] for kind in PROFILES if (p := main.property(b"colr", kind))), None)
@@ -96,7 +95,7 @@ def read_metadata(stream: BinaryIO, items: Items, main: Item) -> tuple[Metadata,
         unportable=exif_losses,
         chunks=tuple(chunks),
     )
-    losses: tuple[str, ...] = (meta.THUMBNAIL_LOSS,) if cut_exif != _tiff(raw_exif) else ()
+    losses: tuple[str, ...] = (meta.THUMBNAIL_LOSS,) * was_cut
     losses += (NCLX_LOSS,) if profile is None and _is_not_srgb(numbers) else ()
     return metadata, losses + _other_losses(items, main)
 

@@ -92,7 +92,7 @@ def _check_color(file: "HeifFile") -> None:
 
 
 def _read_metadata(file: "HeifFile") -> Metadata:
-    exif, exif_losses = meta.readable_exif((file.info.get("exif") or b"").removeprefix(b"Exif\0\0"))
+    exif, exif_losses = meta.readable_exif(meta.bare_exif(file.info.get("exif") or b""))
     return Metadata(
         icc_profile=file.info.get("icc_profile") or None,
         dpi=meta.exif_dpi(exif),

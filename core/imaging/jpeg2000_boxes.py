@@ -5,7 +5,7 @@ part 3 give them.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
@@ -112,10 +112,10 @@ def _read_channels(stream: BinaryIO, box: Box | None) -> tuple[tuple[int, int, i
 
 def read_metadata(file: Jp2) -> tuple[Metadata, tuple[str, ...]]:
     """Gather what a file carries beside its pixels, and in words what of it the result will not have."""
-    cut = [_changed(box, meta.without_thumbnail) for box in file.boxes]
-    boxes = [_changed(box, meta.described_as_srgb) for box in cut]
+    kept = [_for_result(box) for box in file.boxes]
+    boxes = [box for box, _ in kept]
     found = {data[:16]: data[16:] for kind, data in reversed(boxes) if kind == b"uuid"}
-    exif, exif_losses = meta.readable_exif(_tiff(found.get(EXIF_ID, b"")))
+    exif, exif_losses = meta.readable_exif(meta.bare_exif(found.get(EXIF_ID, b"")))
     others = ["the box 'xml '"] * any(kind == b"xml " for kind, _ in boxes)
     others += ["a box with an identifier of its own"] * any(name not in (EXIF_ID, XMP_ID, IPTC_ID) for name in found)
     metadata = Metadata(
@@ -126,20 +126,16 @@ def read_metadata(file: Jp2) -> tuple[Metadata, tuple[str, ...]]:
         unportable=(*exif_losses, *others),
         chunks=(*((kind, data) for kind, data in boxes), *(((b"res ", file.resolution),) if file.resolution else ())),
     )
-    return metadata, ((meta.THUMBNAIL_LOSS,) if tuple(cut) != file.boxes else ())
+    return metadata, (meta.THUMBNAIL_LOSS,) * any(was_cut for _, was_cut in kept)
 
 
-def _tiff(exif: bytes) -> bytes:
-    return exif.removeprefix(b"Exif\0\0")
-
-
-def _changed(box: Chunk, change: Callable[[bytes], bytes]) -> Chunk:
-    """The box with its EXIF changed, if that is what it holds."""
+def _for_result(box: Chunk) -> tuple[Chunk, bool]:
+    """The box as a result has it, and whether a thumbnail was cut from its EXIF."""
     kind, data = box
     if kind != b"uuid" or data[:16] != EXIF_ID:
-        return box
-    tiff = _tiff(data[16:])
-    return kind, data[: len(data) - len(tiff)] + change(tiff)
+        return box, False
+    exif, was_cut = meta.kept_exif(data, meta.bare_exif(data[16:]))
+    return (kind, exif), was_cut
 
 
 def _dpi(resolution: bytes) -> tuple[float, float] | None:

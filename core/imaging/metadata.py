@@ -186,6 +186,22 @@ def without_thumbnail(exif: bytes) -> bytes:
     return exif[:link] + bytes(4) + exif[link + 4 :]
 
 
+def bare_exif(exif: bytes) -> bytes:
+    """A block of EXIF without JPEG's prefix, which some programs put before it in other formats too."""
+    return exif.removeprefix(b"Exif\0\0")
+
+
+def kept_exif(stored: bytes, exif: bytes) -> tuple[bytes, bool]:
+    """The EXIF of an original as a result of the same format carries it on, and whether a thumbnail was cut from it.
+
+    Args:
+        stored: as the file has it; its end is the block itself.
+        exif: the block of EXIF in it.
+    """
+    cut = without_thumbnail(exif)
+    return stored[: len(stored) - len(exif)] + described_as_srgb(cut), cut != exif
+
+
 def described_as_srgb(exif: bytes) -> bytes:
     """The same block of EXIF for a result: its color space, where it tells one, is sRGB, and its samples go untold."""
     try:

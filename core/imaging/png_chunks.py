@@ -85,7 +85,7 @@ def read_chunks(stream: BinaryIO) -> list[Chunk]:
 def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
     """Gather what a PNG carries beside its pixels."""
     found = dict(chunks)
-    exif, exif_losses = meta.readable_exif(_tiff(found.get(b"eXIf", b"")))
+    exif, exif_losses = meta.readable_exif(meta.bare_exif(found.get(b"eXIf", b"")))
     texts = {_keyword(chunk): chunk for chunk in chunks if chunk[0] in TEXTS}
     others = sorted(name.decode("latin-1") for name in texts.keys() - {XMP_KEYWORD, IPTC_KEYWORD})
     return Metadata(
@@ -98,17 +98,9 @@ def read_metadata(chunks: Sequence[Chunk]) -> Metadata:
     )
 
 
-def _tiff(exif: bytes) -> bytes:
-    # Some programs put JPEG's prefix before it.
-    return exif.removeprefix(b"Exif\0\0")
-
-
 def _for_result(chunk: Chunk) -> Chunk:
     kind, data = chunk
-    if kind != b"eXIf":
-        return chunk
-    tiff = _tiff(data)
-    return kind, data[: len(data) - len(tiff)] + meta.described_as_srgb(meta.without_thumbnail(tiff))
+    return (kind, meta.kept_exif(data, meta.bare_exif(data))[0]) if kind == b"eXIf" else chunk
 
 
 def _may_stay(kind: bytes) -> bool:
@@ -170,11 +162,11 @@ def chunk_losses(chunks: Sequence[Chunk]) -> tuple[str, ...]:
     That is what other chunks than a profile tell about colors, where it is not sRGB, since it is not heeded; the
     preview inside EXIF; and chunks that depend on the old pixels.
     """
-    exif = _tiff(dict(chunks).get(b"eXIf", b""))
+    exif = meta.bare_exif(dict(chunks).get(b"eXIf", b""))
     gone = sorted({kind for kind, _ in chunks if not _may_stay(kind)} - COLOR_CHUNKS - PIXEL_CHUNKS)
     return (
         *_unheeded(dict(chunks)),
-        *((meta.THUMBNAIL_LOSS,) if exif != meta.without_thumbnail(exif) else ()),
+        *(meta.THUMBNAIL_LOSS,) * meta.kept_exif(exif, exif)[1],
         *(f"the chunk '{kind.decode('latin-1')}', which depends on the old pixels" for kind in gone),
     )
 

@@ -10,7 +10,7 @@ Source: RFC 9649.
 
 import io
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -128,15 +128,13 @@ def read_metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
             else:
                 found[chunk.kind] = chunk.read(stream)
     if EXIF in found:
-        without = _changed(found[EXIF], meta.without_thumbnail)
-        if without != found[EXIF]:
-            losses.add(meta.THUMBNAIL_LOSS)
-        found[EXIF] = _changed(without, meta.described_as_srgb)
+        found[EXIF], was_cut = meta.kept_exif(found[EXIF], meta.bare_exif(found[EXIF]))
+        losses.update([meta.THUMBNAIL_LOSS] * was_cut)
     return _metadata(found), tuple(sorted(losses))
 
 
 def _metadata(found: dict[bytes, bytes]) -> Metadata:
-    exif, exif_losses = meta.readable_exif(_tiff(found.get(EXIF, b"")))
+    exif, exif_losses = meta.readable_exif(meta.bare_exif(found.get(EXIF, b"")))
     others = sorted(kind for kind in found if kind not in OWN_CHUNKS and kind not in (EXIF, XMP))
     return Metadata(
         orientation=meta.exif_orientation(exif),
@@ -146,16 +144,6 @@ def _metadata(found: dict[bytes, bytes]) -> Metadata:
         unportable=(*exif_losses, *(f"the chunk {kind!r}" for kind in others)),
         chunks=tuple((kind, data) for kind, data in found.items() if kind not in (b"VP8X", b"ICCP")),
     )
-
-
-def _changed(exif: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    tiff = _tiff(exif)
-    return exif[: len(exif) - len(tiff)] + change(tiff)
-
-
-def _tiff(exif: bytes) -> bytes:
-    # Some programs put JPEG's prefix before it.
-    return exif.removeprefix(b"Exif\0\0")
 
 
 def encode(pages: Sequence[ColorPage], scan: Scan, output: Output, stream: BinaryIO) -> tuple[str, ...]:

@@ -19,11 +19,13 @@ log = logging.getLogger(__name__)
 def choose_runtime(models_dir: Path, cache_dir: Path, device: Device = "auto", kind: RuntimeKind = "auto") -> Runtime:
     """The runtime for the weights in models_dir: PyTorch on CUDA, else OpenVINO on the CPU, else PyTorch there.
 
+    OpenVINO computes in eight-bit integers where the CPU can, unless "openvino" is asked for.
+
     Args:
         models_dir: holds model.json and the weights.
         cache_dir: where OpenVINO's converted model is kept, so that the next start needs no torch.
         device: "auto" takes CUDA where there is one.
-        kind: "openvino" or "torch" to have that one.
+        kind: "openvino" or "torch" to have that one, with the weights in floating point.
 
     Raises:
         CheckpointError: as checkpoints.load_generator says.
@@ -40,7 +42,7 @@ def choose_runtime(models_dir: Path, cache_dir: Path, device: Device = "auto", k
             raise SetupError("no_openvino", "OpenVINO cannot be imported here; set GRAY2HUE_RUNTIME to torch or auto.")
         log.warning("OpenVINO cannot be imported; PyTorch takes its place and is slower")
         return _torch(models_dir, "cpu")
-    return _openvino(models_dir, cache_dir)
+    return _openvino(models_dir, cache_dir, kind)
 
 
 def _torch(models_dir: Path, device: str) -> Runtime:
@@ -49,10 +51,11 @@ def _torch(models_dir: Path, device: str) -> Runtime:
     return TorchRuntime.load(models_dir, device)
 
 
-def _openvino(models_dir: Path, cache_dir: Path) -> Runtime:
-    from core.runtimes.openvino_runtime import OpenVinoRuntime
+def _openvino(models_dir: Path, cache_dir: Path, kind: RuntimeKind) -> Runtime:
+    from core.runtimes.openvino_runtime import OpenVinoRuntime, fastest_form
 
-    return OpenVinoRuntime.load(models_dir, read_metadata(models_dir), cache_dir)
+    form = fastest_form() if kind == "auto" else "full"
+    return OpenVinoRuntime.load(models_dir, read_metadata(models_dir), cache_dir, form=form)
 
 
 def _has_openvino() -> bool:

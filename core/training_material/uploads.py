@@ -205,8 +205,9 @@ def let_go(upload: MaterialUpload) -> None:
 
 
 def lock_upload(session: Session, upload_id: str) -> MaterialUpload | None:
-    """The upload's row, locked until the transaction ends; None where there is no such upload."""
-    return session.scalar(select(MaterialUpload).where(MaterialUpload.id == upload_id).with_for_update())
+    """The upload's row, as it is now and locked until the transaction ends; None where there is no such upload."""
+    locked = select(MaterialUpload).where(MaterialUpload.id == upload_id).with_for_update()
+    return session.scalar(locked.execution_options(populate_existing=True))
 
 
 def _held(session: Session, claim: MaterialClaim) -> MaterialUpload | None:

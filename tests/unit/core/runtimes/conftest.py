@@ -1,13 +1,14 @@
 """Photographs as a runtime gets them, and the shipped model converted once."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from skimage import color, data, transform
 
 from core.checkpoints import read_metadata
-from core.runtimes.converted import converted_model
+from core.runtimes.converted import Form, converted_model
 from core.settings import SOURCE_ROOT
 
 MODELS = SOURCE_ROOT / "models"
@@ -19,11 +20,11 @@ def models_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds the shipped model as OpenVINO wants it."""
-    folder = tmp_path_factory.mktemp("converted")
-    converted_model(MODELS, read_metadata(MODELS), folder)
-    return folder
+def cache_dir(runtimes_dir: Path) -> Path:
+    """Holds the shipped model as OpenVINO wants it, in both forms."""
+    for form in get_args(Form):
+        converted_model(MODELS, read_metadata(MODELS), runtimes_dir, form)
+    return runtimes_dir
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 import logging
 import sys
 
+import openvino
 import pytest
 import torch
 
@@ -29,12 +30,17 @@ def code_of(*arguments):
 
 
 @without_cuda
-def test_a_machine_without_cuda_gets_openvino(models_dir, cache_dir):
-    assert software(choose_runtime(models_dir, cache_dir)) == "openvino"
+def test_a_machine_without_cuda_gets_openvino_in_eight_bits_where_its_cpu_can(models_dir, cache_dir):
+    runtime = choose_runtime(models_dir, cache_dir)
+    eight_bits = "INT8" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert (" int8 " in runtime.name) == eight_bits
+    assert software(runtime) == "openvino"
 
 
 def test_either_runtime_can_be_asked_for(models_dir, cache_dir):
-    assert software(choose_runtime(models_dir, cache_dir, "cpu", "openvino")) == "openvino"
+    floating = choose_runtime(models_dir, cache_dir, "cpu", "openvino")
+    assert "int8" not in floating.name
+    assert software(floating) == "openvino"
     assert software(choose_runtime(models_dir, cache_dir, "cpu", "torch")) == "torch"
 
 

@@ -66,6 +66,15 @@ def test_other_weights_are_kept_apart(models_dir, metadata, tmp_path, conversion
     assert len(kept(tmp_path / "cache")) == 2
 
 
+def test_a_quantized_model_is_kept_apart(models_dir, metadata, tmp_path, conversions, monkeypatch):
+    quantized = []
+    monkeypatch.setattr(convert, "_quantized", lambda model, folder: quantized.append(folder) or model)
+    for _ in range(2):
+        for form in ("full", "int8"):
+            assert doubles(converted_model(models_dir, metadata, tmp_path, form))
+    assert (len(conversions), quantized, len(kept(tmp_path))) == (2, [models_dir], 2)
+
+
 @pytest.mark.parametrize("name", [converted.GRAPH, converted.WEIGHTS, converted.SUMS])
 @pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
 def test_a_damaged_file_is_noticed_and_made_anew(models_dir, metadata, tmp_path, conversions, name, harm, caplog):

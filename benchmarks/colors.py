@@ -1,4 +1,4 @@
-"""What the default weights score, beside gray, and whether saturation, size or a mirrored second look would pay.
+"""What the default weights score, beside gray, and whether precision, saturation, size or a second look would pay.
 
     python -m benchmarks.colors VALIDATION --out benchmarks/results/colors
 
@@ -9,6 +9,7 @@ model as it is, and gray, on the other half too, which nothing is chosen by.
 import argparse
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,11 @@ def remembered(predict: Predict) -> Predict:
     return recall
 
 
-def candidates(predict_at: Callable[[int], Predict], edge_px: int) -> Iterator[tuple[str, Predict]]:
-    """What there is to choose from, the model as it is first."""
+def candidates(predict_at: Callable[[int], Predict], full: Predict, edge_px: int) -> Iterator[tuple[str, Predict]]:
+    """What there is to choose from, the model as it is first, then as `full`, in floating point."""
     plain = remembered(predict_at(edge_px))
     yield f"as it is ({edge_px} px)", plain
+    yield "in floating point", full
     yield from ((f"saturation {factor:g}", saturated(plain, factor)) for factor in SATURATIONS)
     yield "mean with its mirror image", mirrored(plain)
     yield from ((f"{other} px", predict_at(other)) for other in EDGES_PX)
@@ -91,16 +93,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="results as PATH.json and PATH.md")
     options = parser.parse_args()
     metadata = read_metadata(options.model)
-    runtime = choose_runtime(options.model, read_settings().runtimes_dir, "cpu", "auto")
+    runtimes_dir, edge_px = read_settings().runtimes_dir, metadata.network_edge_px
+    runtime = choose_runtime(options.model, runtimes_dir, "cpu", "auto")
+    floating = choose_runtime(options.model, runtimes_dir, "cpu", "openvino")
     calibration, reported = halves(options.validation, options.count)
     rows = [row("calibration", "gray", gray, calibration)]
-    for name, predict in candidates(lambda edge_px: model_predictor(runtime, edge_px), metadata.network_edge_px):
+    full = model_predictor(floating, edge_px)
+    for name, predict in candidates(partial(model_predictor, runtime), full, edge_px):
         rows.append(row("calibration", name, predict, calibration))
     rows.append(row("report", "gray", gray, reported))
-    as_it_is = model_predictor(runtime, metadata.network_edge_px)
-    rows.append(row("report", f"as it is ({metadata.network_edge_px} px)", as_it_is, reported))
+    rows.append(row("report", f"as it is ({edge_px} px)", model_predictor(runtime, edge_px), reported))
+    rows.append(row("report", "in floating point", full, reported))
+    notes = [f"Center crops of 256 x 256 pixels. As it is: {runtime.name}; in floating point: {floating.name}."]
     runtime.close()
-    report(f"Colors of {metadata.version}", rows, options.out, ["Center crops of 256 x 256 pixels."])
+    floating.close()
+    report(f"Colors of {metadata.version}", rows, options.out, notes)
 
 
 if __name__ == "__main__":

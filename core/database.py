@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy import Connection, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,15 @@ AWAY_POSTGRES = ("08", "40", "53", "57P")
 """Classes of SQLSTATE: no connection, rolled back for others' sake, out of resources, shutting down or starting."""
 
 T = TypeVar("T")
+Query = TypeVar("Query", bound=Select[Any])
+
+
+def for_update(query: Query) -> Query:
+    """Lock the rows that are found until the transaction ends, and give them as they stand once the lock is had.
+
+    Without the second, a session that knows a row already would give what it read before it waited for the lock.
+    """
+    return query.with_for_update().execution_options(populate_existing=True)
 
 
 class Database:

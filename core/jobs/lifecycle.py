@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from core.database import for_update
 from core.errors import NotFoundError, StateError
 from core.jobs.owners import OwnerLimits, check_limits
 from core.jobs.states import OPEN_PHOTO_STATES, SWEEPER, begin_job, move_job, move_photos, user_actor
@@ -166,8 +167,7 @@ def submit(
 
 def find_locked(session: Session, job_id: str) -> Job | None:
     """The job, locked until the transaction ends, as it stands once the lock is had; None where there is none."""
-    locked = select(Job).where(Job.id == job_id).with_for_update()
-    return session.scalar(locked.execution_options(populate_existing=True))
+    return session.scalar(for_update(select(Job).where(Job.id == job_id)))
 
 
 def lock_job(session: Session, job_id: str) -> Job:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -38,9 +39,8 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, model: "openvino.Model", streams: int, form: Form = "full") -> None:
-        core = openvino.Core()
         precision = "bf16" if "BF16" in _capabilities() else "f32"
-        self._compiled = core.compile_model(model, "CPU", {
+        self._compiled = openvino.Core().compile_model(model, "CPU", {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams,
             "INFERENCE_PRECISION_HINT": precision,
@@ -116,6 +116,7 @@ def fastest_form() -> Form:
     return "int8" if "INT8" in _capabilities() else "full"
 
 
+@cache
 def _capabilities() -> list[str]:
     capabilities: list[str] = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return capabilities

@@ -15,8 +15,8 @@ from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from skimage import data
 
 from core.colorizer import network_size
-from core.imaging import lab
 from core.imaging.arrays import Floats
+from core.imaging.tone import SRGB
 from core.imaging.upsampling import shrink
 
 PICTURES = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket")
@@ -46,9 +46,7 @@ def quantized(model: "openvino.Model", network_edge_px: int) -> "openvino.Model"
 def calibration_pictures(network_edge_px: int) -> Iterator[Floats]:
     """Lightness, float32 (h, w) in 0..100, of what the network is shown."""
     for name in PICTURES:
-        pixels = getattr(data, name)()
-        rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        lightness = lab.lightness_from_rgb(np.ascontiguousarray(rgb))
+        lightness = SRGB.lightness(getattr(data, name)())
         height, width = lightness.shape
         small = shrink(lightness, *network_size(height, width, network_edge_px))
         for gamma in GAMMAS:

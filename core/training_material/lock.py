@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from core.database import for_update
 from core.records import SCHEDULE_ID, TrainingSchedule
 
 FIRST_CRON = "0 3 * * 0"
@@ -28,8 +29,7 @@ def first_schedule() -> TrainingSchedule:
 
 def lock_training(session: Session) -> TrainingSchedule:
     """The schedule's row, locked until the transaction ends; made if it is not there yet."""
-    locked = select(TrainingSchedule).where(TrainingSchedule.id == SCHEDULE_ID).with_for_update()
-    locked = locked.execution_options(populate_existing=True)
+    locked = for_update(select(TrainingSchedule).where(TrainingSchedule.id == SCHEDULE_ID))
     found = session.scalar(locked)
     if found is None:
         with suppress(IntegrityError), session.begin_nested():

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from core.database import for_update
 from core.records import MaterialState, MaterialUpload, Split, TrainingPhoto, utc_now
 from core.training_material.lock import lock_training
 from core.training_material.split import split_of
@@ -206,8 +207,7 @@ def let_go(upload: MaterialUpload) -> None:
 
 def lock_upload(session: Session, upload_id: str) -> MaterialUpload | None:
     """The upload's row, as it is now and locked until the transaction ends; None where there is no such upload."""
-    locked = select(MaterialUpload).where(MaterialUpload.id == upload_id).with_for_update()
-    return session.scalar(locked.execution_options(populate_existing=True))
+    return session.scalar(for_update(select(MaterialUpload).where(MaterialUpload.id == upload_id)))
 
 
 def _held(session: Session, claim: MaterialClaim) -> MaterialUpload | None:

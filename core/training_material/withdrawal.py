@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from core.database import for_update
 from core.errors import NotFoundError
 from core.records import (
     FINAL_RUN_STATES,
@@ -114,14 +115,9 @@ def note_cleared(session: Session, cleared: Leavings) -> None:
 
 def _begun_runs(session: Session) -> list[TrainingRun]:
     """The runs whose photographs are settled and that are not over, locked."""
-    opened = (
-        select(TrainingRun)
-        .where(TrainingRun.state.not_in(FINAL_RUN_STATES))
-        .order_by(TrainingRun.created_at, TrainingRun.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return [run for run in session.scalars(opened) if run.snapshot]
+    opened = select(TrainingRun).where(TrainingRun.state.not_in(FINAL_RUN_STATES))
+    runs = session.scalars(for_update(opened.order_by(TrainingRun.created_at, TrainingRun.id)))
+    return [run for run in runs if run.snapshot]
 
 
 def _photographs_of(run: TrainingRun) -> Iterator[str]:

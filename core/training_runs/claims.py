@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, defer
 
 from core.records import RunState, TrainingPoint, TrainingRun, TrainingSample, Verdict, utc_now
 from core.training_material import lock_training
-from core.training_runs.lifecycle import OPEN_RUN_STATES, end_run
+from core.training_runs.lifecycle import end_run, lock_open_runs
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,7 @@ def claim_run(session: Session, run_id: str, owner: str, lease_s: float) -> RunC
     None when it is over or in other hands, when another run is, or when an older one has to come first.
     """
     lock_training(session)
-    opened = session.scalars(
-        select(TrainingRun)
-        .where(TrainingRun.state.in_(OPEN_RUN_STATES))
-        .order_by(TrainingRun.created_at, TrainingRun.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    opened = lock_open_runs(session)
     now = utc_now()
     if any(run.lease_until is not None and run.lease_until > now for run in opened):
         return None

@@ -1,6 +1,6 @@
 """A training run from its submission to its claim, and how it is canceled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import registry
+from core.database import for_update
 from core.errors import NotFoundError, StateError
 from core.records import FINAL_RUN_STATES, RunState, RunTrigger, TrainingRun, utc_now
 from core.training.config import TrainingConfig
@@ -51,6 +52,12 @@ def submit_run(
     session.add(run)
     session.flush()
     return run
+
+
+def lock_open_runs(session: Session) -> Sequence[TrainingRun]:
+    """The runs that are not over, oldest first, locked until the transaction ends."""
+    opened = select(TrainingRun).where(TrainingRun.state.in_(OPEN_RUN_STATES))
+    return session.scalars(for_update(opened.order_by(TrainingRun.created_at, TrainingRun.id))).all()
 
 
 def lock_run(session: Session, run_id: str) -> TrainingRun:

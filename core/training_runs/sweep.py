@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from core.records import RunState, TrainingRun, utc_now
-from core.training_runs.lifecycle import OPEN_RUN_STATES, TrainHint, end_run
+from core.training_runs.lifecycle import OPEN_RUN_STATES, TrainHint, end_run, lock_open_runs
 
 
 def sweep_runs(session: Session, *, resend_after_s: float, max_deaths: int) -> list[TrainHint]:
@@ -17,13 +17,7 @@ def sweep_runs(session: Session, *, resend_after_s: float, max_deaths: int) -> l
     again without getting any further fails as `worker_died`.
     """
     now = utc_now()
-    runs = session.scalars(
-        select(TrainingRun)
-        .where(TrainingRun.state.in_(OPEN_RUN_STATES))
-        .order_by(TrainingRun.created_at, TrainingRun.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    runs = lock_open_runs(session)
     for run in runs:
         if run.lease_until is None or run.lease_until <= now:
             _take_back(run, max_deaths)

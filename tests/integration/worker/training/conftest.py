@@ -19,6 +19,7 @@ from core.records import RunTrigger, Split, TrainingPhoto
 from core.settings import SOURCE_ROOT
 from core.training.config import parse_config
 from worker.handlers import TrainingSetup
+from worker.handlers.train import train
 
 TINY = {
     "steps": 3,
@@ -130,12 +131,6 @@ def submit(context):
 
 
 @pytest.fixture
-def endless():
-    """Options of a run that goes on until it is stopped."""
-    return {"steps": 100_000, "checkpoint_every_steps": 2}
-
-
-@pytest.fixture
 def look(context):
     """The run's row as it stands now."""
 
@@ -151,3 +146,16 @@ def in_background():
     """Calls a function in a thread and gives its future."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit
+
+
+@pytest.fixture
+def begin(context, setup, submit, look, in_background, wait_until):
+    """Starts a run that goes on until it is stopped, and waits for its first steps; gives its id and its future."""
+
+    def start(timeout_s=120):
+        run_id = submit({"steps": 100_000, "checkpoint_every_steps": 2})
+        working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
+        wait_until(lambda: look(run_id).step > 0 or working.done(), timeout_s, "the first steps")
+        return run_id, working
+
+    return start

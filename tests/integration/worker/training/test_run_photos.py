@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -137,11 +136,9 @@ def test_a_run_whose_photographs_changed_goes_on_with_no_state_of_before(
 
 
 def test_a_run_under_way_ends_when_its_material_is_withdrawn_and_leaves_no_pictures(
-    context, setup, uploaded, submit, endless, look, wait_until, in_background
+    context, setup, uploaded, begin, look
 ):
-    run_id = submit(endless)
-    working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
-    wait_until(lambda: look(run_id).step > 0 or working.done(), 240, "the first steps")
+    run_id, working = begin(timeout_s=240)
     folder = f"training/runs/{run_id}/"
     assert list(context.storage.list(folder))
     context.storage.put(f"{folder}0-0-truth-0.jpg", io.BytesIO(b"of a worker that died"))

@@ -30,12 +30,8 @@ def test_a_run_that_was_laid_down_goes_on_and_gives_the_very_same_weights(contex
     assert look(second).candidate == look(first).candidate
 
 
-def test_a_canceled_run_stops_and_leaves_no_version(
-    context, setup, photographs, submit, endless, look, wait_until, in_background
-):
-    run_id = submit(endless)
-    working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
-    wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
+def test_a_canceled_run_stops_and_leaves_no_version(context, setup, photographs, begin, look):
+    run_id, working = begin()
     with context.database.write() as session:
         runs.cancel_run(session, run_id)
     working.result(120)
@@ -46,12 +42,8 @@ def test_a_canceled_run_stops_and_leaves_no_version(
     assert [path.name for path in setup.training_dir.iterdir()] == ["lock"]
 
 
-def test_a_worker_whose_run_was_taken_over_stops_and_writes_nothing(
-    context, setup, photographs, submit, endless, look, wait_until, in_background
-):
-    run_id = submit(endless)
-    working = in_background(train, replace(context, heartbeat_s=0.1), setup, run_id)
-    wait_until(lambda: look(run_id).step > 0 or working.done(), 120, "the first steps")
+def test_a_worker_whose_run_was_taken_over_stops_and_writes_nothing(context, photographs, begin, look):
+    run_id, working = begin()
     with context.database.write() as session:
         run = runs.get_run(session, run_id)
         run.epoch += 1

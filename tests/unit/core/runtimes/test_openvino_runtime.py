@@ -50,12 +50,15 @@ def test_chroma_is_that_of_the_generator_in_torch(runtime, generator, pictures):
             expected = generator(torch.from_numpy(lightness)[None, None] / 50 - 1)[0].permute(1, 2, 0).numpy() * 110
         assert ab.dtype == np.float32
         assert ab.shape == (*lightness.shape, 2)
-        distance = np.hypot(*np.moveaxis(ab - expected, -1, 0))
-        if " f32 " in runtime.name:
-            assert distance.max() < 0.01
-        else:
+        difference = np.abs(ab - expected)
+        if " int8 " in runtime.name:
+            distance = np.hypot(*np.moveaxis(difference, -1, 0))
             assert distance.mean() < 0.9
             assert np.percentile(distance, 99) < 6
+        elif " bf16 " in runtime.name:
+            assert difference.mean() < 0.5
+        else:
+            assert difference.max() < 0.01
         assert mean_chroma(ab) == pytest.approx(mean_chroma(expected), rel=0.05)
         assert mean_chroma(ab) > 1
 

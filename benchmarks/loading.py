@@ -22,7 +22,7 @@ from core.checkpoints import read_metadata
 from core.machine import usable_cores
 from core.settings import SOURCE_ROOT
 from core.training.config import AugmentationConfig, StageConfig, parse_config
-from core.training.data import Batch, Batches, PreparedPhotos
+from core.training.data import Batches, PreparedPhotos
 from core.training.devices import choose_device, computes_half, keep_freed_memory
 from core.training.learner import Learner
 from core.training.sources import find_photos
@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size-px", type=int, nargs="+", default=SIZES_PX, help="edges of the crops")
     parser.add_argument("--steps", type=int, default=12, help="training steps per size")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--threads", type=int, help="that load; by default as many as `gray2hue train` takes")
+    parser.add_argument("--workers", type=int, help="that load; by default as many as `gray2hue train` takes")
     parser.add_argument("--out", type=Path, help="results as PATH.json and PATH.md")
     return parser.parse_args()
 
@@ -56,12 +56,11 @@ class Training:
         self._stage = stage
         self._learner.begin(stage)
 
-    def run(self, batches: Iterable[Batch]) -> float:
+    def run(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
         """Train on all of the batches; seconds that it took, the loading included."""
         begin = time.perf_counter()
         for lightness, real_ab in batches:
-            tensors: tuple[Tensor, Tensor] = torch.from_numpy(lightness), torch.from_numpy(real_ab)
-            self._learner.update(self._stage.kind, self._stage.learning_rate, *tensors)
+            self._learner.update(self._stage.kind, self._stage.learning_rate, lightness, real_ab)
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - begin
@@ -71,8 +70,9 @@ def measure(photos: PreparedPhotos, size_px: int, options: argparse.Namespace) -
     """One size of crops."""
     stage = StageConfig(kind="l1", size_px=size_px, steps=1, batch_size=options.batch_size, learning_rate=1e-4)
     training = Training(stage)
-    threads = options.threads or (usable_cores() if training.device == "cuda" else max(1, usable_cores() // 2))
-    batches = Batches(photos, size_px, options.batch_size, 0, AugmentationConfig(), threads)
+    on_gpu = training.device == "cuda"
+    workers = options.workers or (usable_cores() if on_gpu else max(1, usable_cores() // 2))
+    batches = Batches(photos, size_px, options.batch_size, 0, AugmentationConfig(), workers, apart=on_gpu)
     batches.batch(0)
     begin = time.perf_counter()
     made = list(batches.stream(0, BATCHES))
@@ -85,7 +85,7 @@ def measure(photos: PreparedPhotos, size_px: int, options: argparse.Namespace) -
     trains = options.steps * options.batch_size / trained_s
     return {
         "size px": size_px,
-        "loading threads": threads,
+        "loading workers": workers,
         "crops/s loaded": loads,
         "crops/s trained": trains,
         "loading is faster by": loads / trains,

@@ -40,6 +40,11 @@ MODEL_NAME = "model"
     help="Photographs to choose the checkpoint by. By default a fifth of those in PATH.",
 )
 @click.option(
+    "--on-all",
+    is_flag=True,
+    help="Train also on the fifth of PATH that a stack given it would compare models by. Needs --validation.",
+)
+@click.option(
     "--parent", metavar="VERSION|FOLDER", help="The model to begin from. By default the one that comes with Gray2Hue."
 )
 @click.pass_context
@@ -50,6 +55,7 @@ def train(
     recipe: str,
     pairs: tuple[str, ...],
     validation: tuple[Path, ...],
+    on_all: bool,
     parent: str | None,
 ) -> None:
     """Train a model on the color photographs of folders, archives and single files.
@@ -58,13 +64,15 @@ def train(
     samples/, in the end also model/ and model.zip, which `gray2hue models import` takes. The recipe "default" begins
     from nothing, the others from the parent. Options are described in docs/training.md.
     """
+    if on_all and not validation:
+        raise click.UsageError("--on-all leaves none to choose the checkpoint by; name some with --validation.")
     config = parse_config(recipe, changes(pairs))
     parent_dir = _parent_dir(parent, read_settings())
     with alone_in(out):
         is_begun = _is_begun(out, config, parent_dir)
         (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
         note("Preparing the photographs. What is done already is not done again.")
-        photos, held_out = prepare(paths, validation, config, out, is_begun)
+        photos, held_out = prepare(paths, validation, config, out, is_begun, on_all=on_all)
         note(f"Training on {counted(photos)}.")
         note(f"Choosing the checkpoint by {counted(held_out)}.")
         try:

@@ -22,7 +22,13 @@ CROP_ROOM = 1.5
 
 
 def prepare(
-    paths: Sequence[Path], validation: Sequence[Path], config: TrainingConfig, out: Path, is_begun: bool
+    paths: Sequence[Path],
+    validation: Sequence[Path],
+    config: TrainingConfig,
+    out: Path,
+    is_begun: bool,
+    *,
+    on_all: bool = False,
 ) -> "tuple[PreparedPhotos, PreparedPhotos]":
     """What to train on and what to validate with, each decoded once and kept in the run's folder.
 
@@ -33,6 +39,7 @@ def prepare(
         config: of the run.
         out: the run's folder.
         is_begun: whether it holds a run, whose photographs are then left as they are.
+        on_all: whether those of `paths` that a stack would compare models by are trained on as well.
 
     Raises:
         CheckpointError: `other_photographs` or `other_validation`: these are not the ones of the run in the folder.
@@ -48,7 +55,7 @@ def prepare(
         folder = out / "validation"
         seen = PreparedPhotos.build(folder, chosen, VALIDATION_EDGE_PX, filtered=not validation, is_fixed=is_begun)
     with _refused_as("photos", out):
-        rest = to_train_on(find_photos(paths), {entry.sha256 for entry in seen.entries})
+        rest = to_train_on(find_photos(paths), {entry.sha256 for entry in seen.entries}, on_all=on_all)
         photos = PreparedPhotos.build(out / "prepared", rest, round(CROP_ROOM * crop_px), is_fixed=is_begun)
     return photos, seen
 
@@ -77,23 +84,26 @@ def held_out(photos: "Iterable[SourcePhoto]") -> "Iterator[SourcePhoto]":
             yield SourcePhoto(photo.name, partial(bytes, content))
 
 
-def to_train_on(photos: "Iterable[SourcePhoto]", kept_back: Collection[str]) -> "Iterator[SourcePhoto]":
+def to_train_on(
+    photos: "Iterable[SourcePhoto]", kept_back: Collection[str], *, on_all: bool = False
+) -> "Iterator[SourcePhoto]":
     """All of them, but to read one that is not to be trained on raises InputError, `held_out`.
 
     Args:
         photos: trained on and others.
         kept_back: SHA-256 of the ones that are validated with.
+        on_all: whether only these are not.
     """
     from core.training.sources import SourcePhoto
 
     for photo in photos:
-        yield SourcePhoto(photo.name, partial(_content, photo, kept_back))
+        yield SourcePhoto(photo.name, partial(_content, photo, kept_back, on_all))
 
 
-def _content(photo: "SourcePhoto", kept_back: Collection[str]) -> bytes:
+def _content(photo: "SourcePhoto", kept_back: Collection[str], on_all: bool) -> bytes:
     content = photo.read()
     sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 in kept_back or not is_trained_on(sha256):
+    if sha256 in kept_back or not (on_all or is_trained_on(sha256)):
         raise InputError("held_out", f"{photo.name} is not to be trained on.")
     return content
 

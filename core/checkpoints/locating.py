@@ -14,7 +14,8 @@ def find_model(version: str, shipped_dir: Path, imported_dir: Path) -> Path:
 
     Args:
         version: as jobs name it.
-        shipped_dir: the model that comes with the program; it is whichever version its metadata says.
+        shipped_dir: the model that comes with the program; it is whichever version its metadata says. Those that came
+            with earlier programs lie in folders in it, by their names, so that what was begun with them goes on.
         imported_dir: a folder per imported version, by its name.
 
     Raises:
@@ -22,8 +23,8 @@ def find_model(version: str, shipped_dir: Path, imported_dir: Path) -> Path:
     """
     if read_metadata(shipped_dir).version == version:
         return shipped_dir
-    folder = imported_dir / version
-    is_name = re.fullmatch(VERSION_PATTERN, version)
-    if is_name and (folder / METADATA_NAME).is_file() and read_metadata(folder).version == version:
-        return folder
+    if re.fullmatch(VERSION_PATTERN, version):
+        for folder in (shipped_dir / version, imported_dir / version):
+            if (folder / METADATA_NAME).is_file() and read_metadata(folder).version == version:
+                return folder
     raise CheckpointError("model_version_missing", f"Model version {version} is neither shipped nor in {imported_dir}.")

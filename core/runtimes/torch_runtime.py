@@ -1,12 +1,11 @@
-"""The network in PyTorch: on CUDA, or on the CPU where OpenVINO is not.
-
-What is done about lanes and memory is tested on the CPU. On a GPU this has not been run yet: neither its speed nor the
-best number of lanes is known, and CUDA graphs were not tried.
-"""
+"""The network in PyTorch: on CUDA, or on the CPU where OpenVINO is not."""
 
 import platform
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -25,13 +24,66 @@ CUDA_LANES = 4
 """Pictures in flight on a GPU, to overlap their transfers and launches. Each is a batch of its own in the network,
 so that its result depends neither on its neighbors nor on how many there are."""
 
+RECORDINGS = 16
+"""Picture sizes whose launches a lane keeps recorded. An archive has a few; a size that comes back is recorded anew."""
+
+_RECORDING = threading.Lock()
+
 
 class Lane:
-    """One copy of the network, since DynamicUnet keeps activations in its hooks, and the stream that it works in."""
+    """One copy of the network, since DynamicUnet keeps activations in its hooks, on the CPU."""
 
-    def __init__(self, generator: nn.Module, device: str) -> None:
-        self.network = ChromaOfLightness(generator).eval()
-        self.stream = torch.cuda.Stream() if device == "cuda" else None  # type: ignore[no-untyped-call]  # torch's own
+    stream: torch.cuda.Stream | None = None
+
+    def __init__(self, generator: nn.Module) -> None:
+        self._network = ChromaOfLightness(generator).eval()
+
+    def chroma(self, picture: torch.Tensor) -> torch.Tensor:
+        """Chroma, float32 (1, h, w, 2), of lightness, float32 (1, 1, h, w), on the CPU."""
+        ab: torch.Tensor = self._network(picture.contiguous(memory_format=torch.channels_last))
+        return ab
+
+
+class CudaLane(Lane):
+    """A lane on CUDA, with a stream of its own.
+
+    The network's hundreds of launches are recorded as a CUDA graph the first time that a size is seen. To launch them
+    one by one takes the interpreter longer than they take the GPU, and keeps it from everything else.
+    """
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__(generator)
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own
+        self._recordings: OrderedDict[torch.Size, _Recording] = OrderedDict()
+
+    def chroma(self, picture: torch.Tensor) -> torch.Tensor:
+        """See Lane.chroma. The result is on the GPU, and good until the next call."""
+        recording = self._recordings.pop(picture.shape, None) or self._record(picture.shape)
+        self._recordings[picture.shape] = recording
+        if len(self._recordings) > RECORDINGS:
+            self._recordings.popitem(last=False)
+        recording.lightness.copy_(picture)
+        recording.graph.replay()
+        return recording.ab
+
+    def _record(self, size: torch.Size) -> "_Recording":
+        lightness = torch.zeros(size, device="cuda").contiguous(memory_format=torch.channels_last)
+        # Once without being recorded: kernels are loaded and chosen then, which a recording does not allow.
+        self._network(lightness)
+        graph = torch.cuda.CUDAGraph()
+        # What other lanes' threads do meanwhile is no part of it; two recordings at once are not allowed.
+        with _RECORDING, torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            ab = self._network(lightness)
+        return _Recording(graph, lightness, ab)
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """A graph, and where it takes lightness from and puts chroma."""
+
+    graph: torch.cuda.CUDAGraph
+    lightness: torch.Tensor
+    ab: torch.Tensor
 
 
 class TorchRuntime:
@@ -51,7 +103,7 @@ class TorchRuntime:
         self._half = half
         self._lanes: SimpleQueue[Lane] = SimpleQueue()
         for generator in generators:
-            self._lanes.put(Lane(generator, device))
+            self._lanes.put(CudaLane(generator) if device == "cuda" else Lane(generator))
         free = torch.cuda.empty_cache if device == "cuda" else _nothing
         self._slots = Slots(len(generators), torch.OutOfMemoryError, free)
 
@@ -90,9 +142,8 @@ class TorchRuntime:
             modes.enter_context(torch.inference_mode())
             modes.enter_context(torch.cuda.stream(lane.stream))
             modes.enter_context(torch.autocast(self._device, torch.bfloat16, enabled=self._half))
-            batch = torch.from_numpy(np.ascontiguousarray(lightness))[None, None].to(self._device)
-            ab: torch.Tensor = lane.network(batch.contiguous(memory_format=torch.channels_last))
-            return np.ascontiguousarray(ab[0].cpu().numpy())
+            picture = torch.from_numpy(np.ascontiguousarray(lightness))[None, None]
+            return np.ascontiguousarray(lane.chroma(picture)[0].cpu().numpy())
 
     def close(self) -> None:
         """See Runtime.close."""

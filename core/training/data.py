@@ -2,12 +2,16 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from core.imaging import lab
 from core.imaging.arrays import Floats
@@ -44,7 +48,9 @@ class Batches:
         batch_size: crops per batch.
         seed: of the order, the crops and the aging.
         augmentation: how often lightness is made to look old.
-        threads: that prepare batches ahead in `stream`; None for one per core that this process may use.
+        workers: that prepare batches ahead in `stream`; None for one per core that this process may use.
+        apart: whether these are processes, for a GPU that threads under one interpreter's lock cannot keep busy, with
+            pinned memory; otherwise threads.
     """
 
     def __init__(
@@ -54,7 +60,9 @@ class Batches:
         batch_size: int,
         seed: int,
         augmentation: AugmentationConfig,
-        threads: int | None = None,
+        workers: int | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         if not len(photos):
             raise ValueError("there are no photographs to make batches of")
@@ -64,7 +72,8 @@ class Batches:
         self._batch_size = batch_size
         self._seed = seed
         self._augmentation = augmentation
-        self._threads = threads or usable_cores()
+        self._workers = workers or usable_cores()
+        self._apart = apart
         self._order = lru_cache(maxsize=4)(self._order_of_epoch)
 
     def batch(self, step: int) -> Batch:
@@ -101,27 +110,57 @@ class Batches:
     def _order_of_epoch(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng((self._seed, _ORDER, epoch)).permutation(len(self._photos))
 
-    def stream(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of the steps first, first + 1, ... last - 1, prepared ahead by threads.
+    def stream(self, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of the steps first, first + 1, ... last - 1 as tensors, prepared ahead.
 
         `waited_s` grows by how long the consumer had to wait for them.
         """
+        batches = self._from_processes(first, last) if self._apart else self._from_threads(first, last)
+        with closing(batches):
+            while True:
+                begin = time.perf_counter()
+                batch = next(batches, None)
+                self.waited_s += time.perf_counter() - begin
+                if batch is None:
+                    return
+                yield batch
+
+    def _from_threads(self, first: int, last: int) -> Generator[tuple[Tensor, Tensor]]:
         ahead: deque[Future[Batch]] = deque()
-        steps = iter(range(first, last))
-        with ThreadPoolExecutor(self._threads, "batches") as pool:
+        with ThreadPoolExecutor(self._workers, "batches") as pool:
             try:
-                for step in steps:
+                for step in range(first, last):
                     ahead.append(pool.submit(self.batch, step))
-                    if len(ahead) > self._threads + 1:
-                        yield self._next(ahead)
+                    if len(ahead) > self._workers + 1:
+                        yield _tensors(ahead.popleft().result())
                 while ahead:
-                    yield self._next(ahead)
+                    yield _tensors(ahead.popleft().result())
             finally:
                 for future in ahead:
                     future.cancel()
 
-    def _next(self, ahead: deque[Future[Batch]]) -> Batch:
-        begin = time.perf_counter()
-        batch = ahead.popleft().result()
-        self.waited_s += time.perf_counter() - begin
-        return batch
+    def _from_processes(self, first: int, last: int) -> Generator[tuple[Tensor, Tensor]]:
+        yield from DataLoader(
+            _Steps(self),
+            batch_size=None,
+            sampler=range(first, last),
+            num_workers=self._workers,
+            # What the loops were compiled to is inherited; the workers never touch the GPU.
+            multiprocessing_context="fork",
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+class _Steps(Dataset[Batch]):
+    """Batches by their steps, as torch's loader wants them."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._batches.batch(step)
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, Tensor]:
+    lightness, chroma = batch
+    return torch.from_numpy(lightness), torch.from_numpy(chroma)

@@ -2,7 +2,12 @@
 
 A validated checkpoint is worth keeping if no other one is at least as good in both dE00 (CIEDE2000, how far the colors
 lie from the truth) and dCF (how far the set's colorfulness lies from the truth's), and better in one. Of those on this
-front whose dE00 is within 3 % of the lowest, the one with the smallest dCF comes out. PSNR has no say: gray wins it.
+front whose dE00 is within 3 % of the lowest, the one comes out whose photographs are each, on the mean, nearest to
+their own colorfulness: a small dCF alone can be too much color here and too little there. PSNR has no say: gray wins
+it.
+
+The mean of the weights on the front is a candidate too, since those of one run lie in one valley (Izmailov et al.,
+Averaging Weights Leads to Wider Optima and Better Generalization, 2018); docs/training.md says what that was worth.
 """
 
 from collections.abc import Sequence
@@ -35,6 +40,11 @@ class Checkpoint:
         """Lower is better."""
         return self.scores.get("dcf", 0.0)
 
+    @property
+    def cf_error(self) -> float:
+        """Mean |CF - CF of the truth| over the photographs; lower is better."""
+        return self.scores.get("cf_error", 0.0)
+
     def beats(self, other: "Checkpoint") -> bool:
         """Whether it is as good in both, and better in one; of equal ones, whether it is later."""
         if (self.de00, self.dcf) == (other.de00, other.dcf):
@@ -51,4 +61,4 @@ def worth_keeping(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
 
 def chosen(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
     """The one that comes out; ValueError if there are none."""
-    return min(worth_keeping(checkpoints), key=lambda one: one.dcf)
+    return min(worth_keeping(checkpoints), key=lambda one: one.cf_error)

@@ -168,7 +168,7 @@ class Learner:
         return sums
 
     def _moved(self, batch: Tensor) -> Tensor:
-        return batch.to(self._device, memory_format=self._layout, copy=True)
+        return batch.to(self._device, memory_format=self._layout, copy=True, non_blocking=True)
 
     def _gradients(self, kind: str, lightness: Tensor, real_ab: Tensor, critic_only: bool, share: float) -> Losses:
         """Add a share of the gradients of some pictures to those that are there, and give the losses."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.checkpoints import Architecture, ModelMetadata, read_metadata
 from core.checkpoints.loading import read_state
@@ -23,7 +24,7 @@ from core.training.config import TrainingConfig
 from core.training.data import Batches, PreparedPhotos
 from core.training.devices import UseMeter, choose_device, computes_half, keep_freed_memory
 from core.training.evaluation import center_crop, evaluate, gray, model_predictor
-from core.training.export import Origin, TrainedModel, halved, make_model
+from core.training.export import Origin, TrainedModel, averaged, halved, make_model
 from core.training.front import Checkpoint, chosen, worth_keeping
 from core.training.learner import Learner
 from core.training.meter import Meter
@@ -97,6 +98,8 @@ class _Run:
         parent_sha256 = parent.sha256 if parent else ""
         self._folder = RunFolder(run_dir, config, photos.sha256, parent_sha256, _pixels_sha256(looked_at))
         self._device = choose_device(config.device)
+        # Pictures come in so few sizes that it pays to try which algorithm is fastest for each.
+        torch.backends.cudnn.benchmark = True
         half = computes_half(config.precision, self._device)
         weights = None if parent is None or parent_dir is None else read_state(parent_dir, parent)
         self._learner = Learner(config, self._origin.architecture, weights, self._device, half)
@@ -114,19 +117,32 @@ class _Run:
         self._use = UseMeter(self._device, self._state.threads)
         while self._state.step < self._config.steps_total:
             self._stage(place_of(self._config.stages, self._state.step))
-        best = chosen(self._state.front)
+        steps, weights, scores = self._best()
         beside = {"gray": self._state.gray_scores}
         if self._origin.parent is not None:
             beside[self._origin.parent.version] = self._state.parent_scores
-        return make_model(self._folder.weights(best.step), self._origin, best.step, best.scores, beside)
+        return make_model(weights, self._origin, steps, scores, beside)
+
+    def _best(self) -> tuple[list[int], bytes, dict[str, float]]:
+        """What comes out: after which steps, weights and scores. One of the front, or the mean of all of it."""
+        front = self._state.front
+        best = chosen(front)
+        if len(front) > 1:
+            weights = averaged([self._folder.weights(one.step) for one in front])
+            self._learner.average.generator.load_state_dict(weights, strict=True)
+            mean = Checkpoint(self._state.step, self._scores())
+            if chosen([*front, mean]) is mean:
+                self._samples.show(mean.step, self._predict)
+                return [one.step for one in front], halved(weights), mean.scores
+        return [best.step], self._folder.weights(best.step), best.scores
 
     def _begun(self) -> RunState:
         """The state before the first step."""
         self._learner.begin(self._config.stages[0])
         if self._learner.classifier is not None:
             batches = self._batches(place_of(self._config.stages, 0))
-            seen = [batches.batch(step)[1] for step in range(BALANCE_BATCHES)]
-            self._learner.classifier.balance(torch.from_numpy(np.concatenate(seen)).to(self._device))
+            seen = [real_ab for _, real_ab in batches.stream(0, BALANCE_BATCHES)]
+            self._learner.classifier.balance(torch.cat(seen).to(self._device))
         state = RunState(0, torch.get_num_threads(), {})
         has_parent = self._origin.parent is not None
         if self._validation:
@@ -148,10 +164,12 @@ class _Run:
         return state
 
     def _batches(self, place: Place) -> Batches:
-        threads = None if self._device == "cuda" else max(1, usable_cores() // 2)
+        on_gpu = self._device == "cuda"
+        workers = None if on_gpu else max(1, usable_cores() // 2)
         seed = self._config.seed + (place.index << 32)
         stage = place.stage
-        return Batches(self._photos, stage.size_px, stage.batch_size, seed, self._config.augmentation, threads)
+        aging = self._config.augmentation
+        return Batches(self._photos, stage.size_px, stage.batch_size, seed, aging, workers, apart=on_gpu)
 
     def _stage(self, place: Place) -> None:
         """The steps from a place to the end of its stage."""
@@ -175,13 +193,13 @@ class _Run:
         self._watcher.yield_device()
         self._meter.start()
 
-    def _step(self, lightness: NDArray[np.float32], real_ab: NDArray[np.float32], waited_s: float) -> None:
+    def _step(self, lightness: Tensor, real_ab: Tensor, waited_s: float) -> None:
         place = place_of(self._config.stages, self._state.step)
         losses = self._learner.update(
             place.stage.kind,
             place.learning_rate,
-            torch.from_numpy(lightness),
-            torch.from_numpy(real_ab),
+            lightness,
+            real_ab,
             critic_only=is_warmup(self._config.stages, place, self._config.critic_warmup_steps),
         )
         self._meter.add(losses, len(lightness), waited_s)
@@ -232,7 +250,9 @@ class _Run:
         if self._device == "cuda":
             # The runtime computes in a stream of its own, which does not wait for the last step's.
             torch.cuda.synchronize()
-        return evaluate(self._predict, self._validation).summary()
+        # Threads that wait for a GPU cost the network nothing; on a CPU they would take its cores.
+        threads = usable_cores() if self._device == "cuda" else 1
+        return evaluate(self._predict, self._validation, threads).summary()
 
     def _save(self) -> None:
         if self._state.step not in (0, self._saved_step):

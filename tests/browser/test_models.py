@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 
 from core.settings import SOURCE_ROOT
+from shipped import SHIPPED_VERSION
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -42,7 +43,7 @@ def test_another_one_is_put_in_use_for_a_reason_and_left_again(page, other_versi
     page.goto("/models")
     page.get_by_role("button", name=f"Use {other_version}").click()
     page.get_by_role("dialog").get_by_role("button", name="Go back").click()
-    expect(page.locator(".model-row.active .model-name")).to_have_text("v0")
+    expect(page.locator(".model-row.active .model-name")).to_have_text(SHIPPED_VERSION)
     page.get_by_role("button", name=f"Use {other_version}").click()
     page.get_by_role("dialog").get_by_role("textbox").fill("Warmer <skin>")
     page.get_by_role("dialog").get_by_role("button", name="Use it").click()
@@ -50,10 +51,10 @@ def test_another_one_is_put_in_use_for_a_reason_and_left_again(page, other_versi
     expect(page.locator(".model-name").first).to_have_text(other_version)
     expect(page.locator(".history li").first).to_contain_text("Warmer <skin>")
 
-    page.get_by_role("button", name="Go back to v0").click()
+    page.get_by_role("button", name=f"Go back to {SHIPPED_VERSION}").click()
     page.get_by_role("dialog").get_by_role("textbox").press("Enter")
-    expect(page.locator(".history li").first).to_contain_text("went back to v0")
-    expect(page.locator(".model-row.active .model-name")).to_have_text("v0")
+    expect(page.locator(".history li").first).to_contain_text(f"went back to {SHIPPED_VERSION}")
+    expect(page.locator(".model-row.active .model-name")).to_have_text(SHIPPED_VERSION)
 
 
 def test_a_change_that_cannot_be_made_is_told(page, running_stack, other_version, complaints):

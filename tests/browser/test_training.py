@@ -6,6 +6,8 @@ import re
 import pytest
 from PIL import Image
 
+from shipped import SHIPPED_VERSION
+
 expect = pytest.importorskip("playwright.sync_api").expect
 
 TRAINING_TIMEOUT_MS = 600_000
@@ -140,7 +142,7 @@ def test_its_model_is_put_in_use_colors_a_picture_and_is_left_again(page, run_pa
     page.get_by_role("dialog").get_by_role("button", name="Go back to it").click()
     expect(page.locator("#models-told")).to_contain_text("is in use")
     expect(page.locator(".history li").nth(1)).to_contain_text("To see it on our own scans")
-    expect(page.locator(".model-row.active .model-name")).to_have_text("v0")
+    expect(page.locator(".model-row.active .model-name")).to_have_text(SHIPPED_VERSION)
 
 
 def test_the_schedule_tells_its_next_time_and_refuses_nonsense(page, complaints):

@@ -15,6 +15,7 @@ from core.database import Database
 from core.records import RunState, RunTrigger, Split, TrainingPhoto
 from core.storage import LocalStorage
 from core.training.config import parse_config
+from shipped import SHIPPED_VERSION
 from stacks import FAST_RECOVERY, children_of
 
 OPTIONS = {
@@ -96,7 +97,7 @@ def test_a_run_survives_its_trainers_death_and_a_stop_of_the_whole_stack(stack, 
     assert (done.state, done.step, done.epoch) == (RunState.COMPLETED, 24, 3), (done.code, done.message)
     with database.read() as session:
         steps = [point.step for point in runs.points(session, run.id)]
-        assert registry.get_version(session, done.candidate).parent == "v0"
+        assert registry.get_version(session, done.candidate).parent == SHIPPED_VERSION
     assert steps == sorted(set(steps))
     assert steps[-1] == 24
     wait_until(lambda: not list((stack.data_dir / "training").glob("*/")), 60, "the end of the run's folder")

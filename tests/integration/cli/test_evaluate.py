@@ -12,6 +12,7 @@ from cli.main import main
 from core.checkpoints import METADATA_NAME, prepare_model, read_metadata
 from core.migrate import migrate
 from core.settings import SOURCE_ROOT, Settings
+from shipped import SHIPPED_VERSION
 
 SHIPPED = SOURCE_ROOT / "models"
 NUMBERS = {"cf", "dcf", "psnr", "ssim", "de00", "auc", "auc_balanced"}
@@ -63,7 +64,7 @@ def test_the_shipped_model_is_measured_beside_gray_without_any_database(settings
     gray, shipped = told["rows"]
     assert set(told) >= NUMBERS
     assert {name: told[name] for name in shipped} == shipped
-    assert (gray["model"], shipped["model"]) == ("gray input", "v0")
+    assert (gray["model"], shipped["model"]) == ("gray input", SHIPPED_VERSION)
     assert (gray["photographs"], shipped["photographs"]) == (4, 4)
     assert gray["cf"] == 0
     assert 0 < shipped["dcf"] < gray["dcf"]
@@ -75,7 +76,7 @@ def test_the_table_has_a_row_for_each_model_and_says_what_was_left_out(settings,
     lines = run(folder, "--limit", "4").stdout.splitlines()
     assert lines[0].split() == ["MODEL", "CF", "dCF", "PSNR", "SSIM", "dE00", "AuC", "AuC", "BALANCED"]
     assert lines[1].split()[:3] == ["gray", "input", "0.0"]
-    assert lines[2].split()[0] == "v0"
+    assert lines[2].split()[0] == SHIPPED_VERSION
     assert lines[3].startswith("4 photographs")
     assert run(folder, "--limit", "1").stdout.splitlines()[3].startswith("1 photographs")
 
@@ -92,8 +93,8 @@ def test_the_model_in_use_is_the_registrys(settings, folder, dull_model):
     prepared = dull_model / read_metadata(dull_model).weights
     imported = CliRunner().invoke(main, ["models", "import", str(prepared), "--version", "dull", "--activate"])
     assert imported.exit_code == 0, imported.output
-    told = json.loads(run(folder, "--model", "v0", "--limit", "1", "--json").stdout)
-    assert [row["model"] for row in told["rows"]] == ["gray input", "dull", "v0"]
+    told = json.loads(run(folder, "--model", SHIPPED_VERSION, "--limit", "1", "--json").stdout)
+    assert [row["model"] for row in told["rows"]] == ["gray input", "dull", SHIPPED_VERSION]
 
 
 def test_a_folder_without_photographs_is_told_plainly(settings, tmp_path):

@@ -16,6 +16,7 @@ from core.database import Database
 from core.model_store import store_model
 from core.settings import SOURCE_ROOT, Settings
 from core.storage import LocalStorage
+from shipped import SHIPPED_VERSION
 
 A_AND_B_SHIFT = 11
 
@@ -123,17 +124,17 @@ def test_a_promotion_reaches_the_running_worker_and_a_rollback_too(
         wait_until(lambda: client.get(f"/api/v1/jobs/{running}").json()["counts"]["done"])
         gray2hue("models", "promote", warm, "--reason", "a trial")
         after = colorize(stack, client, picture)
-        wait_until(lambda: "new jobs get model version warm; loaded here: v0, warm" in log())
+        wait_until(lambda: f"new jobs get model version warm; loaded here: {SHIPPED_VERSION}, warm" in log())
         assert "converting the model" not in log()
         assert yellowness(client, after) > yellowness(client, before) + A_AND_B_SHIFT / 2
         stack.finished(client, running)
-        assert versions_of([before]) == {("done", "v0")}
+        assert versions_of([before]) == {("done", SHIPPED_VERSION)}
         assert versions_of([after]) == {("done", "warm")}
-        assert versions_of(stack.photos(client, running)) == {("done", "v0")}
+        assert versions_of(stack.photos(client, running)) == {("done", SHIPPED_VERSION)}
 
         gray2hue("models", "rollback")
-        wait_until(lambda: "new jobs get model version v0" in log())
-        assert versions_of([colorize(stack, client, picture)]) == {("done", "v0")}
+        wait_until(lambda: f"new jobs get model version {SHIPPED_VERSION}" in log())
+        assert versions_of([colorize(stack, client, picture)]) == {("done", SHIPPED_VERSION)}
 
 
 def test_a_version_that_was_damaged_is_refused_by_its_hash_and_can_be_left_again(
@@ -144,4 +145,4 @@ def test_a_version_that_was_damaged_is_refused_by_its_hash_and_can_be_left_again
         photo = colorize(stack, client, gray_jpegs["coffee"])
         assert (photo["state"], photo["code"]) == ("failed", "damaged_weights")
         gray2hue("models", "rollback")
-        assert versions_of([colorize(stack, client, gray_jpegs["coffee"])]) == {("done", "v0")}
+        assert versions_of([colorize(stack, client, gray_jpegs["coffee"])]) == {("done", SHIPPED_VERSION)}

@@ -17,6 +17,7 @@ from core.migrate import migrate
 from core.model_store import store_model
 from core.settings import SOURCE_ROOT, Settings
 from core.storage import LocalStorage
+from shipped import SHIPPED_VERSION
 from worker.lifecycle import WorkerProcess
 
 
@@ -88,7 +89,7 @@ def test_every_version_that_a_job_is_pinned_to_is_had_on_demand(settings, start,
     put_version(settings, "other", stored=stored)
     colorizers = start("colorize").workshop.colorizers
     lightness = np.full((32, 32), 50, np.float32)
-    shipped, other = (colorizers.get(version).runtime.predict(lightness) for version in ("v0", "other"))
+    shipped, other = (colorizers.get(version).runtime.predict(lightness) for version in (SHIPPED_VERSION, "other"))
     assert np.allclose(other - shipped, 0.1 * 110, atol=0.1)
     with pytest.raises(CheckpointError) as caught:
         colorizers.get("v9")
@@ -129,7 +130,7 @@ def test_a_worker_whose_active_version_is_damaged_does_not_start(settings, start
 
 def test_before_the_database_is_there_the_shipped_version_is_loaded(tmp_path, settings, start):
     (tmp_path / "gray2hue.db").unlink()
-    assert start("colorize").workshop.colorizers.get("v0").version == "v0"
+    assert start("colorize").workshop.colorizers.get(SHIPPED_VERSION).version == SHIPPED_VERSION
 
 
 def test_a_worker_that_does_not_colorize_loads_no_model(start):

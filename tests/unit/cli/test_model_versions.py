@@ -13,6 +13,7 @@ from core.checkpoints import prepare_model
 from core.database import Database
 from core.migrate import migrate
 from core.settings import SOURCE_ROOT, Settings
+from shipped import SHIPPED_VERSION
 
 SHIPPED = SOURCE_ROOT / "models" / "model.safetensors"
 
@@ -47,10 +48,10 @@ def whole_model(tmp_path):
 
 
 def test_the_shipped_version_is_listed_as_the_active_one(settings):
-    assert {name: row["active"] for name, row in versions().items()} == {"v0": True}
+    assert {name: row["active"] for name, row in versions().items()} == {SHIPPED_VERSION: True}
     table = run("list").stdout.splitlines()
     assert table[0].split() == ["VERSION", "ALIAS", "SOURCE", "NAME", "REGISTERED", "SHA256"]
-    assert table[1].split()[:4] == ["v0", "active", "shipped", "res18-unet"]
+    assert table[1].split()[:4] == [SHIPPED_VERSION, "active", "shipped", "res18-unet"]
 
 
 def test_an_imported_version_is_registered_and_what_was_left_out_is_named(settings, whole_model):
@@ -58,7 +59,7 @@ def test_an_imported_version_is_registered_and_what_was_left_out_is_named(settin
     assert result.exit_code == 0, result.output
     assert "model version mine" in result.output
     assert "Left out: net_D.* (20), GANcriterion.real_label, GANcriterion.fake_label." in result.output
-    assert {name: row["active"] for name, row in versions().items()} == {"mine": False, "v0": True}
+    assert {name: row["active"] for name, row in versions().items()} == {"mine": False, SHIPPED_VERSION: True}
     stored = settings.storage_dir / "models" / "mine"
     assert json.loads((stored / "model.json").read_text())["version"] == "mine"
 
@@ -66,14 +67,14 @@ def test_an_imported_version_is_registered_and_what_was_left_out_is_named(settin
 def test_a_version_is_activated_when_asked_even_later(settings, whole_model):
     assert "--activate" in run("import", whole_model, "--version", "mine").output
     assert run("import", whole_model, "--version", "mine", "--activate").exit_code == 0
-    assert {name: row["active"] for name, row in versions().items()} == {"mine": True, "v0": False}
+    assert {name: row["active"] for name, row in versions().items()} == {"mine": True, SHIPPED_VERSION: False}
     migrate(settings)
     assert versions()["mine"]["active"]
 
 
 def test_without_a_name_the_version_is_called_by_file_and_hash(settings, whole_model):
     assert run("import", whole_model).exit_code == 0
-    (imported,) = [row for name, row in versions().items() if name != "v0"]
+    (imported,) = [row for name, row in versions().items() if name != SHIPPED_VERSION]
     assert imported["version"] == f"final_model_weights-{imported['sha256'][:8]}"
 
 
@@ -88,10 +89,10 @@ def test_weights_that_are_known_under_another_name_are_refused(settings, tmp_pat
 
 
 def test_other_weights_cannot_take_a_known_name(settings, whole_model):
-    result = run("import", whole_model, "--version", "v0")
+    result = run("import", whole_model, "--version", SHIPPED_VERSION)
     assert result.exit_code == 1
     assert "[version_reused]" in result.output
-    assert not (settings.storage_dir / "models" / "v0").exists()
+    assert not (settings.storage_dir / "models" / SHIPPED_VERSION).exists()
 
 
 def test_a_file_of_anything_else_is_one_clear_line(settings, tmp_path):
@@ -100,7 +101,7 @@ def test_a_file_of_anything_else_is_one_clear_line(settings, tmp_path):
     assert result.exit_code == 1
     assert result.output.count("\n") == 1
     assert "[not_weights]" in result.output
-    assert list(versions()) == ["v0"]
+    assert list(versions()) == [SHIPPED_VERSION]
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(settings, tmp_path):
@@ -129,11 +130,11 @@ def active():
 
 def test_a_version_is_promoted_and_rolled_back(mine):
     result = run("promote", mine, "--reason", "warmer skin")
-    assert result.output == "New jobs use model version mine instead of v0; running ones keep theirs.\n"
+    assert result.output == f"New jobs use model version mine instead of {SHIPPED_VERSION}; running ones keep theirs.\n"
     assert active() == mine
     assert "[already_active]" in run("promote", mine).output
-    assert "New jobs use model version v0 instead of mine" in run("rollback").output
-    assert active() == "v0"
+    assert f"New jobs use model version {SHIPPED_VERSION} instead of mine" in run("rollback").output
+    assert active() == SHIPPED_VERSION
     result = run("rollback")
     assert result.exit_code == 1
     assert "[nothing_to_roll_back]" in result.output
@@ -141,7 +142,7 @@ def test_a_version_is_promoted_and_rolled_back(mine):
 
 def test_a_damaged_version_is_neither_promoted_nor_gone_back_to(settings, mine):
     run("promote", mine)
-    run("promote", "v0")
+    run("promote", SHIPPED_VERSION)
     weights = settings.storage_dir / "models" / mine / "model.safetensors"
     with weights.open("r+b") as file:
         file.seek(1_000_000)
@@ -152,13 +153,13 @@ def test_a_damaged_version_is_neither_promoted_nor_gone_back_to(settings, mine):
         result = run(*command)
         assert result.exit_code == 1
         assert "[damaged_weights]" in result.output
-        assert active() == "v0"
+        assert active() == SHIPPED_VERSION
 
 
 def test_what_is_known_about_a_version_is_shown(mine):
-    result = run("show", "v0")
+    result = run("show", SHIPPED_VERSION)
     assert "source:     shipped" in result.output
-    assert "# The default model: res18-unet, v0" in result.output
+    assert f"# The default model: res18-unet, {SHIPPED_VERSION}" in result.output
     assert json.loads(run("show", mine, "--json").stdout)["source"] == "imported"
     assert "[no_such_model]" in run("show", "v9").output
     assert "[no_such_model]" in run("promote", "v9").output
@@ -180,11 +181,11 @@ def test_an_exported_version_is_taken_in_on_another_machine(mine, tmp_path, monk
 def test_the_card_and_the_numbers_travel_with_a_version(settings, tmp_path, monkeypatch):
     database = Database(settings.database_url)
     with database.write() as session:
-        shipped = registry.get_version(session, "v0")
+        shipped = registry.get_version(session, SHIPPED_VERSION)
         shipped.metrics, shipped.parent = {"de00": 11.08}, "v-earlier"
     database.dispose()
-    assert run("export", "v0", "-o", tmp_path / "v0.zip").exit_code == 0
-    prepared = prepare_model(tmp_path / "v0.zip", "renamed")
+    assert run("export", SHIPPED_VERSION, "-o", tmp_path / f"{SHIPPED_VERSION}.zip").exit_code == 0
+    prepared = prepare_model(tmp_path / f"{SHIPPED_VERSION}.zip", "renamed")
     assert prepared.metadata.version == "renamed"
     assert (prepared.metadata.metrics, prepared.metadata.parent) == ({"de00": 11.08}, "v-earlier")
     assert prepared.card == (SHIPPED.parent / "README.md").read_text()

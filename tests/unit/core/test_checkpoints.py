@@ -10,6 +10,7 @@ import torch
 
 from core.checkpoints import load_generator, read_metadata
 from core.errors import CheckpointError
+from shipped import SHIPPED_VERSION
 
 MODELS = Path(__file__).parents[3] / "models"
 
@@ -42,7 +43,7 @@ def code_of(call, models_dir):
 
 def test_metadata_of_the_default_model():
     metadata = read_metadata(MODELS)
-    assert (metadata.name, metadata.version, metadata.last_cross) == ("res18-unet", "v0", False)
+    assert (metadata.name, metadata.version, metadata.last_cross) == ("res18-unet", SHIPPED_VERSION, False)
     assert hashlib.sha256((MODELS / metadata.weights).read_bytes()).hexdigest() == metadata.sha256
 
 

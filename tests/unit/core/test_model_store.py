@@ -11,6 +11,7 @@ from core.model_store import check_stored, fetch_model, provide_model, read_stor
 from core.records import ModelVersion
 from core.settings import SOURCE_ROOT
 from core.storage import LocalStorage
+from shipped import SHIPPED_VERSION
 
 SHIPPED = SOURCE_ROOT / "models"
 
@@ -215,7 +216,7 @@ def test_whether_the_storage_has_a_version_is_told_before_it_is_used(storage, ro
     folders = (SHIPPED, root / "copies")
     check_stored(storage, stored, *folders)
     shipped, earlier = (
-        ModelVersion(version=version, name="net", sha256=SHA256, key="") for version in ("v0", "v-earlier")
+        ModelVersion(version=version, name="net", sha256=SHA256, key="") for version in (SHIPPED_VERSION, "v-earlier")
     )
     check_stored(storage, shipped, *folders)
     assert code_of(check_stored, storage, earlier, *folders) == "model_version_missing"

@@ -15,6 +15,7 @@ from core.records import MaterialState, RunState, Split, TrainingPhoto, utc_now
 from core.training.config import parse_config
 from core.training.watching import TrainingError, TrainingStoppedError
 from core.training_runs import MaterialPhoto
+from shipped import SHIPPED_VERSION
 from worker.handlers.material import read_material
 from worker.handlers.run_photos import RunPhotos
 from worker.handlers.train import train
@@ -150,6 +151,6 @@ def test_a_run_under_way_ends_when_its_material_is_withdrawn_and_leaves_no_pictu
     assert (look(run_id).state, look(run_id).code) == (RunState.CANCELED, "material_withdrawn")
     with context.database.read() as session:
         assert runs.samples(session, run_id) == []
-        assert [version.version for version in registry.all_versions(session)] == ["v0"]
+        assert [version.version for version in registry.all_versions(session)] == [SHIPPED_VERSION]
     assert list(context.storage.list("training/")) == []
     assert [path.name for path in setup.training_dir.iterdir()] == ["lock"]

@@ -7,6 +7,7 @@ import pytest
 from core import registry
 from core import training_runs as runs
 from core.records import Job, JobState, Photo, PhotoState, RunState
+from shipped import SHIPPED_VERSION
 from worker.handlers.run_watch import RunWatch
 from worker.handlers.train import train
 
@@ -38,7 +39,7 @@ def test_a_canceled_run_stops_and_leaves_no_version(context, setup, photographs,
 
     assert look(run_id).state == RunState.CANCELED
     with context.database.read() as session:
-        assert [version.version for version in registry.all_versions(session)] == ["v0"]
+        assert [version.version for version in registry.all_versions(session)] == [SHIPPED_VERSION]
     assert [path.name for path in setup.training_dir.iterdir()] == ["lock"]
 
 
@@ -56,7 +57,7 @@ def test_a_gpu_is_left_to_photographs_that_wait(context, submit, wait_until, in_
     run_id = submit()
     with context.database.write() as session:
         claim = runs.claim_run(session, run_id, "w1", 30)
-        session.add(Job(id="job", owner_id="ada", name="box", model_version="v0", state=JobState.RUNNING))
+        session.add(Job(id="job", owner_id="ada", name="box", model_version=SHIPPED_VERSION, state=JobState.RUNNING))
         session.flush()
         session.add(Photo(id="p", job_id="job", position=0, path="a.jpg"))
     asked = []

@@ -7,6 +7,7 @@ from core import model_store, registry
 from core import training_material as material
 from core import training_runs as runs
 from core.records import ModelSource, RunState, Split, Verdict, utc_now
+from shipped import SHIPPED_VERSION
 from worker.handlers.comparing import Comparing
 from worker.handlers.train import train
 
@@ -35,7 +36,7 @@ def test_a_worse_candidate_is_rejected_with_its_numbers_and_can_still_be_had(
     run = look(run_id)
     assert (run.state, run.verdict) == (RunState.COMPLETED, Verdict.REJECTED), (run.code, run.message)
     assert run.verdict_reason
-    assert active(context) == "v0"
+    assert active(context) == SHIPPED_VERSION
     assert run.snapshot["counts"] == {"train": 21, "validation": 1, "frozen": 20, "held_out": 1}
     scores = run.result["scores"]["frozen"]
     assert set(scores) == {"gray", "candidate", "active"}
@@ -63,7 +64,7 @@ def test_a_better_one_is_promoted_or_awaits_an_admin(
 ):
     promote(context, greenish)
     set_auto_promotion(context, auto_promote)
-    run_id = submit(parent="v0")
+    run_id = submit(parent=SHIPPED_VERSION)
     train(context, setup, run_id)
 
     run = look(run_id)
@@ -84,7 +85,7 @@ def test_a_model_that_learned_from_what_was_withdrawn_is_not_promoted_by_itself(
 ):
     promote(context, greenish)
     set_auto_promotion(context, True)
-    run_id = submit(parent="v0")
+    run_id = submit(parent=SHIPPED_VERSION)
     compare = Comparing.compare
 
     def withdrawn_meanwhile(*arguments):

@@ -14,6 +14,7 @@ from core.checkpoints import ModelMetadata, find_model, load_generator, prepare_
 from core.errors import CheckpointError
 from core.runtimes import choose_runtime
 from core.settings import SOURCE_ROOT
+from shipped import SHIPPED_VERSION
 
 SHIPPED = SOURCE_ROOT / "models"
 
@@ -181,7 +182,8 @@ def test_weights_that_are_no_numbers_are_refused(seed_generator, tmp_path):
 def test_a_version_is_found_where_it_is(seed_files, tmp_path):
     imported = import_model(seed_files["plain"], tmp_path, "seed")
     assert find_model("seed", SHIPPED, tmp_path) == imported.folder
-    assert find_model("v0", SHIPPED, tmp_path) == SHIPPED
+    assert find_model(SHIPPED_VERSION, SHIPPED, tmp_path) == SHIPPED
+    assert find_model("v0", SHIPPED, tmp_path) == SHIPPED / "v0"
 
 
 @pytest.mark.parametrize("version", ["v9", "", "..", "../seed", "seed/../seed", "other"])

@@ -51,15 +51,16 @@ def test_chroma_is_that_of_the_generator_in_torch(runtime, generator, pictures):
         assert ab.dtype == np.float32
         assert ab.shape == (*lightness.shape, 2)
         difference = np.abs(ab - expected)
-        if " int8 " in runtime.name:
+        is_rounded = " int8 " in runtime.name
+        if is_rounded:
             distance = np.hypot(*np.moveaxis(difference, -1, 0))
-            assert distance.mean() < 0.9
-            assert np.percentile(distance, 99) < 6
+            assert distance.mean() < 1.2
+            assert np.percentile(distance, 99) < 4
         elif " bf16 " in runtime.name:
             assert difference.mean() < 0.5
         else:
             assert difference.max() < 0.01
-        assert mean_chroma(ab) == pytest.approx(mean_chroma(expected), rel=0.05)
+        assert mean_chroma(ab) == pytest.approx(mean_chroma(expected), rel=0.12 if is_rounded else 0.05)
         assert mean_chroma(ab) > 1
 
 

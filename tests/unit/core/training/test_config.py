@@ -38,12 +38,12 @@ def test_steps_keep_the_stages_shares():
 
 
 def test_no_stage_loses_all_of_its_steps():
-    assert [stage.steps for stage in parse_config("default", {"steps": 1}).stages] == [1, 1, 1]
+    assert [stage.steps for stage in parse_config("default", {"steps": 1}).stages] == [1, 1, 1, 1]
 
 
 def test_size_and_batch_hold_for_all_stages_and_size_never_grows():
     config = parse_config("default", {"size_px": 96, "batch_size": 8})
-    assert [(stage.size_px, stage.batch_size) for stage in config.stages] == [(64, 8), (96, 8), (96, 8)]
+    assert [(stage.size_px, stage.batch_size) for stage in config.stages] == [(64, 8), (96, 8), (96, 8), (96, 8)]
 
 
 def test_stages_can_be_given_as_json():

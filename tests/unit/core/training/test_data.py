@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import multiprocessing
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -235,9 +236,9 @@ def test_augmentation_changes_lightness_and_never_color(prepared):
     assert np.abs(plain[0] - aged[0]).mean() > 0.01
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_streams_give_the_batches_of_their_steps_whatever_the_threads(prepared, threads):
-    made = Batches(prepared, 32, 4, 7, EVERYTHING, threads)
+@pytest.mark.parametrize(("workers", "apart"), [(1, False), (3, False), (1, True), (2, True)])
+def test_streams_give_the_batches_of_their_steps_whoever_prepares_them(prepared, workers, apart):
+    made = Batches(prepared, 32, 4, 7, EVERYTHING, workers, apart=apart)
     streamed = list(made.stream(2, 9))
     assert len(streamed) == 7
     for step, (lightness, ab) in enumerate(streamed, 2):
@@ -247,12 +248,14 @@ def test_streams_give_the_batches_of_their_steps_whatever_the_threads(prepared, 
     assert made.waited_s > 0
 
 
-def test_a_stream_that_is_left_early_ends_its_threads(prepared):
-    made = Batches(prepared, 32, 4, 7, NO_AUGMENTATION, 2)
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_stream_that_is_left_early_ends_its_workers(prepared, apart):
+    made = Batches(prepared, 32, 4, 7, NO_AUGMENTATION, 2, apart=apart)
     stream = made.stream(0, 10**9)
     next(stream)
     stream.close()
     assert list(made.stream(3, 3)) == []
+    assert not multiprocessing.active_children()
 
 
 def test_every_photograph_is_shown_once_per_epoch(tmp_path):

@@ -11,6 +11,7 @@ from core.networks.unet import build_generator
 from core.settings import SOURCE_ROOT
 from core.training.export import Origin, halved, make_model
 from core.training.watching import TrainingError
+from shipped import SHIPPED_VERSION
 from watching import small_config
 
 ARCHITECTURE = Architecture(
@@ -33,7 +34,7 @@ def origin(parent=None):
 @pytest.fixture(scope="module")
 def model(weights):
     parent = read_metadata(SOURCE_ROOT / "models")
-    return make_model(weights, origin(parent), 4, SCORES, {"gray": GRAY, "v0": SCORES})
+    return make_model(weights, origin(parent), [4], SCORES, {"gray": GRAY, SHIPPED_VERSION: SCORES})
 
 
 def test_weights_are_half_as_wide_and_load_strictly(model, tmp_path):
@@ -48,28 +49,28 @@ def test_weights_are_half_as_wide_and_load_strictly(model, tmp_path):
 def test_metadata_tell_where_a_model_comes_from(model):
     metadata = model.metadata
     assert re.fullmatch(rf"quick-\d{{8}}-{metadata.sha256[:8]}", metadata.version)
-    assert (metadata.parent, metadata.metrics, metadata.train_size) == ("v0", SCORES, 32)
+    assert (metadata.parent, metadata.metrics, metadata.train_size) == (SHIPPED_VERSION, SCORES, 32)
     assert ModelMetadata.model_validate_json(model.prepared.metadata_json()) == metadata
 
 
 def test_the_network_sees_what_the_parents_did(model, weights):
     assert model.metadata.network_edge_px == read_metadata(SOURCE_ROOT / "models").network_edge_px
-    assert make_model(weights, origin(), 4, {}, {}).metadata.network_edge_px == 64
+    assert make_model(weights, origin(), [4], {}, {}).metadata.network_edge_px == 64
 
 
 def test_the_card_has_the_numbers_beside_those_of_gray_and_the_parent(model):
-    assert f"| | gray | v0 | {model.metadata.version} |" in model.card
+    assert f"| | gray | {SHIPPED_VERSION} | {model.metadata.version} |" in model.card
     assert "| CIEDE2000 (lower is better) | 11.24 | 10.9 | 10.9 |" in model.card
     assert "17 color photographs" in model.card
     assert "weights after 4 of 6 steps" in model.card
 
 
 def test_a_card_without_scores_has_no_table(weights):
-    assert "How well" not in make_model(weights, origin(), 4, {}, {"gray": {}}).card
+    assert "How well" not in make_model(weights, origin(), [4], {}, {"gray": {}}).card
 
 
 def test_the_same_weights_give_the_same_version(model, weights):
-    again = make_model(weights, origin(), 4, SCORES, {})
+    again = make_model(weights, origin(), [4], SCORES, {})
     assert again.metadata.version.rpartition("-")[2] == model.metadata.version.rpartition("-")[2]
 
 

@@ -3,13 +3,19 @@ import pytest
 from core.training.front import Checkpoint, chosen, worth_keeping
 
 
-def checkpoint(step, de00, dcf):
-    return Checkpoint(step, {"de00": de00, "dcf": dcf, "psnr": 30.0 - dcf})
+def checkpoint(step, de00, dcf, cf_error=None):
+    return Checkpoint(step, {"de00": de00, "dcf": dcf, "cf_error": cf_error or dcf + 5, "psnr": 30.0 - dcf})
 
 
 def test_of_those_about_as_near_to_the_truth_the_most_truly_colorful_comes_out():
     dull, good, wild = checkpoint(1, 11.0, 20.0), checkpoint(2, 11.2, 12.0), checkpoint(3, 11.6, 2.0)
     assert chosen([dull, good, wild]) == good
+
+
+def test_colorful_enough_as_a_set_is_not_truly_colorful():
+    uneven, even = checkpoint(1, 11.1, 7.0, 14.5), checkpoint(2, 11.0, 8.0, 13.5)
+    assert worth_keeping([uneven, even]) == [uneven, even]
+    assert chosen([uneven, even]) == even
 
 
 def test_one_that_is_beaten_in_both_never_comes_out():

@@ -187,6 +187,14 @@ def test_what_a_stack_compares_models_by_is_never_trained_on(tmp_path):
     kept_back = sorted(trained_on)[:50]
     hashes = {hashlib.sha256(content).hexdigest() for content in kept_back}
     assert readable(to_train_on(find_photos([tmp_path]), hashes)) == trained_on - set(kept_back)
+    assert readable(to_train_on(find_photos([tmp_path]), hashes, on_all=True)) == every - set(kept_back)
+
+
+def test_on_all_wants_others_to_choose_by(typed, color_photographs, tmp_path):
+    refused = typed(color_photographs, "--out", tmp_path / "out", "--on-all")
+    assert refused.exit_code == 2
+    assert "--validation" in refused.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_read_is_left_to_be_counted(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from core.checkpoints import Architecture, ModelMetadata, load_generator, prepare_model, read_metadata, write_bundle
 from core.networks.unet import build_generator
 from core.settings import SOURCE_ROOT
-from core.training.export import Origin, halved, make_model
+from core.training.export import Origin, averaged, halved, make_model
 from core.training.watching import TrainingError
 from shipped import SHIPPED_VERSION
 from watching import small_config
@@ -44,6 +44,20 @@ def test_weights_are_half_as_wide_and_load_strictly(model, tmp_path):
     generator = load_generator(folder)
     first = "layers.0.0.weight"
     assert torch.equal(generator.state_dict()[first], tensors[first].float())
+
+
+def test_the_mean_of_weights_is_theirs_one_by_one_and_counts_nothing_twice():
+    one = {"weight": torch.tensor([1.0, 3.0]), "batches": torch.tensor(4)}
+    other = {"weight": torch.tensor([2.0, 7.0]), "batches": torch.tensor(9)}
+    mean = averaged([halved(one), halved(other)])
+    assert mean["weight"].tolist() == [1.5, 5.0]
+    assert mean["weight"].dtype == torch.float32
+    assert mean["batches"].item() == 9
+
+
+def test_a_card_tells_that_weights_are_a_mean(weights):
+    card = make_model(weights, origin(), [2, 4], {}, {}).card
+    assert "These are the mean of the weights after 2, 4 of" in card
 
 
 def test_metadata_tell_where_a_model_comes_from(model):

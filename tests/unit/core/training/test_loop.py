@@ -13,6 +13,7 @@ import torch
 from core.checkpoints import load_generator, read_metadata
 from core.errors import CheckpointError, SetupError
 from core.settings import SOURCE_ROOT
+from core.training import loop
 from core.training.config import StageConfig
 from core.training.loop import TrainingError, TrainingStoppedError, train
 from watching import RecordingWatcher, pictures, prepared, resumable_config, small_config
@@ -101,6 +102,25 @@ def test_a_run_is_watched_scored_and_shown(photos, tmp_path):
     json.dumps(watcher.points)
     assert model.metadata.parent == read_metadata(SHIPPED).version
     assert model.metrics["de00"] in (warming["val_de00"], last["val_de00"])
+
+
+@pytest.mark.parametrize(("cf_error", "steps"), [(8.0, "2, 4"), (11.0, "4")])
+def test_the_mean_of_the_front_comes_out_where_it_is_better(photos, tmp_path, monkeypatch, cf_error, steps):
+    scores = iter([(11.4, 30, 30), (11.0, 9, 10), (11.1, 8, 9.5), (11.05, 8.5, cf_error)])
+
+    class Scripted:
+        def summary(self):
+            return dict(zip(("de00", "dcf", "cf_error"), next(scores), strict=True), photographs=1)
+
+    monkeypatch.setattr(loop, "evaluate", lambda *_: Scripted())
+    config = small_config(stages=l1_stage(steps=4), validate_every_steps=2, from_parent=False)
+    model = train(config, photos, pictures()[:1], tmp_path, None, RecordingWatcher())
+    assert f"after {steps} of 4 steps" in model.card
+    assert model.metrics["cf_error"] == (cf_error if "," in steps else 9.5)
+    kept = [safetensors.torch.load_file(path) for path in sorted((tmp_path / "front").iterdir())]
+    means = sum(state["layers.0.0.weight"].float() for state in kept) / 2
+    expected = means.half() if "," in steps else kept[-1]["layers.0.0.weight"]
+    assert torch.equal(safetensors.torch.load(model.weights)["layers.0.0.weight"], expected)
 
 
 def test_while_the_critic_warms_up_the_generator_stays(photos, tmp_path):

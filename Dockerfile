@@ -53,6 +53,7 @@ FROM runtime AS web
 COPY --from=web-packages /opt/venv /opt/venv
 # The metadata alone: the web names the model's version and loads no weights.
 COPY models/model.json models/README.md /opt/gray2hue/models/
+COPY models/v0/model.json models/v0/README.md /opt/gray2hue/models/v0/
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip --python /opt/venv/bin/python install --no-deps --no-index /wheels/*.whl
 USER gray2hue

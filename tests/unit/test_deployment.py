@@ -192,6 +192,7 @@ def test_the_web_image_carries_neither_torch_nor_image_codecs_nor_weights(stages
     assert copied == [
         "--from=web-packages /opt/venv /opt/venv",
         "models/model.json models/README.md /opt/gray2hue/models/",
+        "models/v0/model.json models/v0/README.md /opt/gray2hue/models/v0/",
     ]
 
 

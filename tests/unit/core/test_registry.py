@@ -7,8 +7,10 @@ from core import registry
 from core.checkpoints import read_metadata
 from core.errors import CheckpointError, Gray2HueError, NotFoundError, StateError
 from core.migrate import register_shipped_model
+from core.model_store import provide_model
 from core.records import AliasName, ModelSource, Promotion, RunState, RunTrigger, TrainingRun, Verdict
 from core.settings import SOURCE_ROOT
+from core.storage import LocalStorage
 
 SHIPPED = SOURCE_ROOT / "models"
 
@@ -228,6 +230,18 @@ def test_newly_shipped_weights_become_active(database, tmp_path):
         assert shipped.card == (SHIPPED / "README.md").read_text()
 
 
+def test_an_earlier_programs_weights_give_way_and_stay_to_be_had(database, tmp_path):
+    with database.write() as session:
+        register_shipped_model(session, SHIPPED / "v0", tmp_path)
+        assert registry.active_version(session).version == "v0"
+    with database.write() as session:
+        register_shipped_model(session, SHIPPED, tmp_path)
+        assert registry.active_version(session).version == read_metadata(SHIPPED).version
+        earlier = registry.get_version(session, "v0")
+    storage = LocalStorage(tmp_path / "store")
+    assert provide_model(storage, earlier, SHIPPED, tmp_path / "copies") == SHIPPED / "v0"
+
+
 @pytest.mark.parametrize("key", ["", "models/v1"])
 def test_newly_shipped_weights_leave_an_admins_choice_alone(three, tmp_path, key):
     if not key:
@@ -235,16 +249,16 @@ def test_newly_shipped_weights_leave_an_admins_choice_alone(three, tmp_path, key
     promote(three, "v1")
     with three.write() as session:
         registry.get_version(session, "v1").key = key
-        register_shipped_model(session, SHIPPED, tmp_path)
+        register_shipped_model(session, SHIPPED / "v0", tmp_path)
     assert active(three) == "v1"
 
 
 def test_shipped_weights_that_are_known_stay_as_active_as_they_are(three, tmp_path):
     with three.write() as session:
-        register_shipped_model(session, SHIPPED, tmp_path)
+        register_shipped_model(session, SHIPPED / "v0", tmp_path)
     promote(three, "v1")
     with three.write() as session:
-        register_shipped_model(session, SHIPPED, tmp_path)
+        register_shipped_model(session, SHIPPED / "v0", tmp_path)
     assert active(three) == "v1"
 
 

@@ -14,7 +14,7 @@ from core.settings import Settings
 from worker.handlers import TrainingSetup
 from worker.lifecycle import WorkerProcess
 from worker.tasks import register_tasks
-from worker.yielding import StopFlag, lower_priority
+from worker.yielding import StopFlag, allow_children, lower_priority
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> Celery:
         consumes = set(app.amqp.queues.consume_from)
         if TRAIN_QUEUE in consumes:
             lower_priority(settings.training_niceness)
+            allow_children()
         try:
             process.start(consumes)
             if TRAIN_QUEUE in consumes:

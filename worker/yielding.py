@@ -1,6 +1,7 @@
-"""How a trainer steps back behind everything else on its machine, and learns that it has to stop."""
+"""How a trainer steps back behind everything else on its machine, has children, and learns that it has to stop."""
 
 import mmap
+import multiprocessing
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -37,3 +38,11 @@ def lower_priority(niceness: int) -> None:
     if niceness:
         with suppress(OSError):
             AUTOGROUP.write_text(f"{niceness}\n")
+
+
+def allow_children() -> None:
+    """Let this process have children, such as those that prepare batches for a GPU; a pool's child may not by itself.
+
+    They end by themselves when it is gone.
+    """
+    multiprocessing.current_process().daemon = False

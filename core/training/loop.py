@@ -36,6 +36,9 @@ from core.training.watching import Measured, TrainingError, TrainingStoppedError
 __all__ = ["TrainedModel", "TrainingError", "TrainingStoppedError", "Watcher", "train"]
 
 SCORED_EDGE_PX = 256
+MOST_LOADERS = 16
+"""Processes that prepare batches; so many kept an H100 busy, and each takes shared memory."""
+
 BALANCE_BATCHES = 32
 """So many of the first batches tell how often each color is seen."""
 
@@ -165,7 +168,7 @@ class _Run:
 
     def _batches(self, place: Place) -> Batches:
         on_gpu = self._device == "cuda"
-        workers = None if on_gpu else max(1, usable_cores() // 2)
+        workers = min(MOST_LOADERS, usable_cores()) if on_gpu else max(1, usable_cores() // 2)
         seed = self._config.seed + (place.index << 32)
         stage = place.stage
         aging = self._config.augmentation

@@ -1,4 +1,4 @@
-"""How a trainer steps back behind everything else, and learns that it has to stop."""
+"""How a trainer steps back behind everything else, has children, and learns that it has to stop."""
 
 import subprocess
 import sys
@@ -23,6 +23,28 @@ os.write(writing, b".")
 print(before, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+POOLED = """
+import sys
+from billiard import Process
+from torch.utils.data import DataLoader
+from worker.yielding import allow_children
+
+def work():
+    try:
+        print(sum(DataLoader(range(4), batch_size=None, num_workers=1, multiprocessing_context="fork")))
+    except AssertionError:
+        print("refused")
+
+def work_allowed():
+    allow_children()
+    work()
+
+for target in (work, work_allowed):
+    child = Process(target=target, daemon=True)
+    child.start()
+    child.join()
+"""
+
 
 def run(program):
     command = [sys.executable, "-c", program]
@@ -32,6 +54,10 @@ def run(program):
 
 def test_a_child_sees_the_flag_that_its_parent_raises_after_the_fork():
     assert run(FORKED) == ["False", "7"]
+
+
+def test_a_pools_child_may_have_children_once_it_is_allowed():
+    assert run(POOLED) == ["refused", "6"]
 
 
 def test_a_lower_priority_is_the_process_own_and_its_groups():

@@ -19,6 +19,7 @@ from core.records import Job, ModelVersion, Photo, User
 from core.runtimes import Runtime, choose_runtime
 from core.settings import SOURCE_ROOT, Settings
 from losing_proxy import LosingProxy
+from shipped import SHIPPED_VERSION
 from worker.colorizers import Colorizers
 from worker.handlers import Context
 from worker.handlers.colorize import Workshop
@@ -36,7 +37,7 @@ def loaded_runtime(runtimes_dir: Path) -> Iterator[Runtime]:
 @pytest.fixture
 def colorizer(loaded_runtime: Runtime) -> Colorizer:
     """The shipped model, seeing little, so that the tests are fast."""
-    return Colorizer(loaded_runtime, "v0", 64)
+    return Colorizer(loaded_runtime, SHIPPED_VERSION, 64)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from core import jobs
 from core.errors import StorageError
 from core.leases import take_lease
 from core.records import Job, JobState, MaterialState, MaterialUpload, PhotoState
+from shipped import SHIPPED_VERSION
 from worker import handlers
 from worker.handlers import housekeeping as deleting
 
@@ -33,7 +34,9 @@ def deleted_jobs(context):
     job_ids = ["first", "second", "third"]
     for job_id in job_ids:
         with context.database.write() as session:
-            session.add(Job(id=job_id, owner_id="ada", name=job_id, state=JobState.EXPIRED, model_version="v0"))
+            session.add(
+                Job(id=job_id, owner_id="ada", name=job_id, state=JobState.EXPIRED, model_version=SHIPPED_VERSION)
+            )
         for number in range(3):
             context.storage.put(f"jobs/{job_id}/results/{number}-1", io.BytesIO(b"x"))
     return job_ids
@@ -144,7 +147,7 @@ def test_however_many_jobs_cannot_be_deleted_the_others_have_their_turn(
 def test_an_upload_that_was_given_up_and_cannot_be_deleted_keeps_no_other_from_going(context, undeletable, caplog):
     for job_id in ("bad", "good"):
         with context.database.write() as session:
-            jobs.receive(session, job_id=job_id, owner_id="ada", name="cut", model_version="v0", lease_s=-1)
+            jobs.receive(session, job_id=job_id, owner_id="ada", name="cut", model_version=SHIPPED_VERSION, lease_s=-1)
         context.storage.put(f"jobs/{job_id}/uploads/0", io.BytesIO(b"half of it"))
     undeletable.add("jobs/bad/uploads/0")
     handlers.sweep(context)
@@ -169,7 +172,7 @@ def test_training_material_that_cannot_be_deleted_keeps_no_other_from_going(cont
 
 def test_bytes_of_an_upload_that_never_came_in_whole_are_deleted(context):
     with context.database.write() as session:
-        jobs.receive(session, job_id="cut", owner_id="ada", name="cut", model_version="v0", lease_s=-1)
+        jobs.receive(session, job_id="cut", owner_id="ada", name="cut", model_version=SHIPPED_VERSION, lease_s=-1)
     context.storage.put("jobs/cut/uploads/0", io.BytesIO(b"half of it"))
     handlers.sweep(context)
     with context.database.read() as session:
@@ -179,7 +182,7 @@ def test_bytes_of_an_upload_that_never_came_in_whole_are_deleted(context):
 
 def test_what_there_is_of_an_upload_that_was_given_up_is_deleted(context):
     with context.database.write() as session:
-        facts = {"owner_id": "ada", "name": "box.zip", "model_version": "v0"}
+        facts = {"owner_id": "ada", "name": "box.zip", "model_version": SHIPPED_VERSION}
         jobs.receive(session, job_id="given-up", lease_s=-1, **facts)
         jobs.receive(session, job_id="coming", lease_s=60, **facts)
     for job_id in ("given-up", "coming"):

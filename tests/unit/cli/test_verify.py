@@ -10,6 +10,7 @@ from core.migrate import migrate
 from core.records import Job, JobState, Photo, PhotoState, User, utc_now
 from core.settings import Settings
 from core.storage import LocalStorage
+from shipped import SHIPPED_VERSION
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def settings(tmp_path, monkeypatch):
     with database.write() as session:
         session.add(User(id="ada", name="ada"))
         done = {"state": JobState.COMPLETED, "ingested_at": utc_now()}
-        session.add(Job(id="job", owner_id="ada", name="a.zip", model_version="v0", **done))
+        session.add(Job(id="job", owner_id="ada", name="a.zip", model_version=SHIPPED_VERSION, **done))
         session.flush()
         for position in range(2):
             session.add(photo(storage, position))

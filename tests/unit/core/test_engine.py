@@ -130,7 +130,7 @@ def test_a_page_that_stays_as_it_is_gets_neither_label_nor_mark(process, gray, t
 
 def test_levels_that_cannot_come_back_are_told(process, gray):
     profile = bytes(imagecodecs.cms_profile("gray", gamma=2.2))
-    levels = gray.clip(2)
+    levels = gray.clip(16)
     levels[:2, :100] = 1
     processed, _ = process(saved(levels, icc_profile=profile))
     assert "the gray level of 200 pixels, which 8 bits of sRGB cannot tell from another" in processed.losses

@@ -15,15 +15,13 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from benchmarks.common import Row, report
 from core.checkpoints import read_metadata
-from core.machine import usable_cores
 from core.settings import SOURCE_ROOT
 from core.training.config import AugmentationConfig, StageConfig, parse_config
-from core.training.data import Batches, PreparedPhotos
-from core.training.devices import choose_device, computes_half, keep_freed_memory
+from core.training.data import Batches, PreparedPhotos, TensorBatch
+from core.training.devices import choose_device, computes_half, keep_freed_memory, loaders
 from core.training.learner import Learner
 from core.training.sources import find_photos
 
@@ -56,7 +54,7 @@ class Training:
         self._stage = stage
         self._learner.begin(stage)
 
-    def run(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    def run(self, batches: Iterable[TensorBatch]) -> float:
         """Train on all of the batches; seconds that it took, the loading included."""
         begin = time.perf_counter()
         for lightness, real_ab in batches:
@@ -70,9 +68,8 @@ def measure(photos: PreparedPhotos, size_px: int, options: argparse.Namespace) -
     """One size of crops."""
     stage = StageConfig(kind="l1", size_px=size_px, steps=1, batch_size=options.batch_size, learning_rate=1e-4)
     training = Training(stage)
-    on_gpu = training.device == "cuda"
-    workers = options.workers or (usable_cores() if on_gpu else max(1, usable_cores() // 2))
-    batches = Batches(photos, size_px, options.batch_size, 0, AugmentationConfig(), workers, apart=on_gpu)
+    workers, apart = options.workers or loaders(training.device), training.device == "cuda"
+    batches = Batches(photos, size_px, options.batch_size, 0, AugmentationConfig(), workers, apart=apart)
     batches.batch(0)
     begin = time.perf_counter()
     made = list(batches.stream(0, BATCHES))

@@ -22,9 +22,10 @@ from core.training.preparing import PreparedPhotos
 from core.training.resampling import resampled
 from core.training.sources import SourcePhoto
 
-__all__ = ["Batch", "Batches", "PreparedPhotos", "SourcePhoto"]
+__all__ = ["Batch", "Batches", "PreparedPhotos", "SourcePhoto", "TensorBatch"]
 
 Batch = tuple[Floats, Floats]
+TensorBatch = tuple[Tensor, Tensor]
 
 LEAST_CROP_AREA = 0.35
 MOST_CROP_ASPECT = 4 / 3
@@ -110,7 +111,7 @@ class Batches:
     def _order_of_epoch(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng((self._seed, _ORDER, epoch)).permutation(len(self._photos))
 
-    def stream(self, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(self, first: int, last: int) -> Iterator[TensorBatch]:
         """The batches of the steps first, first + 1, ... last - 1 as tensors, prepared ahead.
 
         `waited_s` grows by how long the consumer had to wait for them.
@@ -125,7 +126,7 @@ class Batches:
                     return
                 yield batch
 
-    def _from_threads(self, first: int, last: int) -> Generator[tuple[Tensor, Tensor]]:
+    def _from_threads(self, first: int, last: int) -> Generator[TensorBatch]:
         ahead: deque[Future[Batch]] = deque()
         with ThreadPoolExecutor(self._workers, "batches") as pool:
             try:
@@ -139,7 +140,7 @@ class Batches:
                 for future in ahead:
                     future.cancel()
 
-    def _from_processes(self, first: int, last: int) -> Generator[tuple[Tensor, Tensor]]:
+    def _from_processes(self, first: int, last: int) -> Generator[TensorBatch]:
         yield from DataLoader(
             _Steps(self),
             batch_size=None,
@@ -161,6 +162,6 @@ class _Steps(Dataset[Batch]):
         return self._batches.batch(step)
 
 
-def _tensors(batch: Batch) -> tuple[Tensor, Tensor]:
+def _tensors(batch: Batch) -> TensorBatch:
     lightness, chroma = batch
     return torch.from_numpy(lightness), torch.from_numpy(chroma)

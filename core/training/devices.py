@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from core.errors import SetupError
+from core.machine import usable_cores
 from core.runtimes.torch_runtime import computes_bfloat16
 from core.training.config import Device, Precision
 
@@ -19,6 +20,9 @@ MALLOPT = {
     -3: 1 << 25,  # M_MMAP_THRESHOLD, bytes: the highest that glibc takes; it refuses higher ones
 }
 """Settings of glibc's malloc by their numbers in malloc.h."""
+
+MOST_LOADERS = 16
+"""Processes that prepare batches for a GPU; so many kept an H100 busy, and each takes shared memory."""
 
 CPU_MEMORY_TEXTS = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory", "bad_alloc")
 """What torch's allocator, oneDNN and the C++ library say when memory runs out."""
@@ -31,6 +35,11 @@ def choose_device(device: Device) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
+
+
+def loaders(device: str) -> int:
+    """How many threads, or processes for a GPU, prepare batches; on a CPU half of the cores: training needs them."""
+    return min(MOST_LOADERS, usable_cores()) if device == "cuda" else max(1, usable_cores() // 2)
 
 
 def computes_half(precision: Precision, device: str) -> bool:

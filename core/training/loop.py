@@ -22,7 +22,7 @@ from core.machine import usable_cores
 from core.runtimes.torch_runtime import TorchRuntime
 from core.training.config import TrainingConfig
 from core.training.data import Batches, PreparedPhotos
-from core.training.devices import UseMeter, choose_device, computes_half, keep_freed_memory
+from core.training.devices import UseMeter, choose_device, computes_half, keep_freed_memory, loaders
 from core.training.evaluation import center_crop, evaluate, gray, model_predictor
 from core.training.export import Origin, TrainedModel, averaged, halved, make_model
 from core.training.front import Checkpoint, chosen, worth_keeping
@@ -36,9 +36,6 @@ from core.training.watching import Measured, TrainingError, TrainingStoppedError
 __all__ = ["TrainedModel", "TrainingError", "TrainingStoppedError", "Watcher", "train"]
 
 SCORED_EDGE_PX = 256
-MOST_LOADERS = 16
-"""Processes that prepare batches; so many kept an H100 busy, and each takes shared memory."""
-
 BALANCE_BATCHES = 32
 """So many of the first batches tell how often each color is seen."""
 
@@ -53,7 +50,7 @@ def train(
 ) -> TrainedModel:
     """Train to the end; what is in run_dir already is not done again.
 
-    Changes how this process allocates memory; see devices.keep_freed_memory.
+    Changes how this process allocates memory, see devices.keep_freed_memory, and how cuDNN chooses its algorithms.
 
     Args:
         config: of the run.
@@ -74,6 +71,8 @@ def train(
     if not len(photos):
         raise TrainingError("no_photographs", "There are no photographs to train on.")
     keep_freed_memory()
+    # Pictures come in so few sizes that it pays to try which algorithm is fastest for each.
+    torch.backends.cudnn.benchmark = True
     threads = torch.get_num_threads()
     try:
         begins_from = parent_dir if config.from_parent else None
@@ -101,8 +100,6 @@ class _Run:
         parent_sha256 = parent.sha256 if parent else ""
         self._folder = RunFolder(run_dir, config, photos.sha256, parent_sha256, _pixels_sha256(looked_at))
         self._device = choose_device(config.device)
-        # Pictures come in so few sizes that it pays to try which algorithm is fastest for each.
-        torch.backends.cudnn.benchmark = True
         half = computes_half(config.precision, self._device)
         weights = None if parent is None or parent_dir is None else read_state(parent_dir, parent)
         self._learner = Learner(config, self._origin.architecture, weights, self._device, half)
@@ -167,12 +164,11 @@ class _Run:
         return state
 
     def _batches(self, place: Place) -> Batches:
-        on_gpu = self._device == "cuda"
-        workers = min(MOST_LOADERS, usable_cores()) if on_gpu else max(1, usable_cores() // 2)
         seed = self._config.seed + (place.index << 32)
         stage = place.stage
         aging = self._config.augmentation
-        return Batches(self._photos, stage.size_px, stage.batch_size, seed, aging, workers, apart=on_gpu)
+        workers, apart = loaders(self._device), self._device == "cuda"
+        return Batches(self._photos, stage.size_px, stage.batch_size, seed, aging, workers, apart=apart)
 
     def _stage(self, place: Place) -> None:
         """The steps from a place to the end of its stage."""

@@ -33,6 +33,9 @@ from core.settings import Settings
 
 Figures = dict[str, Any]
 SEED_EDGE_PX = 256
+# So many photographs at least go through the engine in a round, the same ones again if need be: an archive has more,
+# and with few of them much of the time is the end, when some cores wait while others work on the last ones.
+ENGINE_PHOTOGRAPHS = 100
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 
 
@@ -94,7 +97,7 @@ def measure(
         say("warming up ..." if number == 0 else f"round {number} of {rounds} ...")
         for name, way in ways.all.items():
             # The first round loads tables and compiled code, and is not counted.
-            with (timings[name] if number else Timing()).round(len(jpegs)):
+            with (timings[name] if number else Timing()).round(ways.photographs[name]):
                 way()
     colorizer.runtime.close()
     about = {"photographs": len(jpegs), "megapixels": ways.megapixels, "rounds": rounds, "threads": ways.threads}
@@ -122,6 +125,8 @@ class Ways:
             "engine": self.engine,
         }
         self._scans = scans
+        self._passes = -(-ENGINE_PHOTOGRAPHS // len(jpegs))
+        self.photographs = dict.fromkeys(self.all, len(jpegs)) | {"engine": len(jpegs) * self._passes}
 
     def _shrunk(self, scan: codec.Scan) -> Floats:
         return shrink_lightness(scan.first, *network_size(scan.height, scan.width, self._colorizer.network_edge_px))
@@ -156,7 +161,7 @@ class Ways:
                 self._engine.process(self._colorizer, io.BytesIO(content), target, JobOptions(), moment)
 
         with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work, self._jpegs))
+            list(pool.map(work, list(self._jpegs) * self._passes))
 
 
 class SeedWay:

@@ -107,8 +107,11 @@ def memory_needed(found: Probe, result: Format) -> int:
 
 
 def photo_threads(colorizer: Colorizer) -> int:
-    """How many photographs are best in hand at once: one for each core or stream of the network, and one that waits."""
-    return max(usable_cores(), colorizer.runtime.concurrency) + 1
+    """How many photographs are best in hand at once: one for each core or stream of the network, and two that wait.
+
+    With two, a core hardly ever has nothing to do: where one waits for a file or Python's lock, there is another.
+    """
+    return max(usable_cores(), colorizer.runtime.concurrency) + 2
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.imaging import lab
 from core.imaging.arrays import Floats, Samples
+from core.imaging.compiled import compiled
 from core.imaging.scan import Page
 
 Kind = Literal["gray", "toned", "color", "no_tones"]
@@ -186,7 +187,7 @@ def _has_no_tones(page: Page) -> bool:
     samples = _neighborhoods(page)
     if ((samples == samples.min()) | (samples == samples.max())).all():
         return True
-    lightness = np.stack([page.tone.lightness(sample).ravel() for sample in samples])
+    lightness = page.tone.lightness(samples)
     if np.ptp(lightness) <= CONSTANT:
         return True
     middle = lightness[0]
@@ -202,26 +203,40 @@ def _has_no_tones(page: Page) -> bool:
 
 
 def _neighborhoods(page: Page) -> Samples:
-    """Pixels all over the page, and those some way above, below, left and right of them: (5, 1, places[, 3]).
+    """Pixels all over the page, and those some way above, below, left and right of them: (5, places[, 3]).
 
     Places are left out where one of the five is transparent.
     """
     rows, columns = _axes(page.height, page.width, PLACES)
     away = max(NEIGHBOR_PX, round(NEIGHBOR_SHARE * min(page.height, page.width)))
-    steps = [(0, 0), (-away, 0), (away, 0), (0, -away), (0, away)]
-    places = [
-        (np.clip(rows + down, 0, page.height - 1)[:, None], np.clip(columns + right, 0, page.width - 1))
-        for down, right in steps
-    ]
 
     def gather(plane: NDArray[Any]) -> NDArray[Any]:
-        found = np.stack([plane[place] for place in places], axis=2)
-        return found.reshape(len(rows) * len(columns), *found.shape[2:])
+        found = np.empty((5, len(rows) * len(columns), *plane.shape[2:]), plane.dtype)
+        channels = plane.reshape(*plane.shape[:2], -1)
+        _gather(channels, rows, columns, away, found.reshape(*found.shape[:2], channels.shape[2]))
+        return found
 
     samples: Samples = gather(page.samples)
-    if page.alpha is not None:
-        samples = _seen(samples, gather(page.alpha))
-    return np.ascontiguousarray(samples.swapaxes(0, 1)[:, None])
+    if page.alpha is None:
+        return samples
+    return np.ascontiguousarray(_seen(samples.swapaxes(0, 1), gather(page.alpha).T).swapaxes(0, 1))
+
+
+@compiled
+def _gather(plane: Samples, rows: Indices, columns: Indices, away: int, found: Samples) -> None:
+    height, width, channels = plane.shape
+    place = 0
+    for y in rows:
+        above, below = max(y - away, 0), min(y + away, height - 1)
+        for x in columns:
+            left, right = max(x - away, 0), min(x + away, width - 1)
+            for channel in range(channels):
+                found[0, place, channel] = plane[y, x, channel]
+                found[1, place, channel] = plane[above, x, channel]
+                found[2, place, channel] = plane[below, x, channel]
+                found[3, place, channel] = plane[y, left, channel]
+                found[4, place, channel] = plane[y, right, channel]
+            place += 1
 
 
 def _two_tones(calm: Floats) -> tuple[float, float, float, float]:

@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from core.imaging.arrays import Floats, Samples
+from core.imaging.compiled import compiled
 
 _XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
 _WHITE = _XYZ.sum(axis=1)
@@ -25,10 +25,10 @@ RGB_FROM_RELATIVE_XYZ: Floats = (np.linalg.inv(_XYZ) * _WHITE).astype(np.float32
 EPSILON = 0.008856
 KAPPA = 7.787
 F_STEPS = 1 << 14
-# By bit depth: as fine as the result needs, as small as the processor's caches want.
-LIGHTNESS_STEPS = {8: 1 << 13, 16: 1 << 16}
+LIGHTNESS_STEPS = 1 << 16
 SRGB_STEPS = 1 << 15
 NEAREST_STEPS = 1 << 14
+AT_ONCE = 512
 
 
 def linear_from_srgb(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -75,9 +75,9 @@ def f_table() -> Floats:
 
 
 @cache
-def lightness_of_luminance_table(bit_depth: int) -> Floats:
+def lightness_of_luminance_table() -> Floats:
     """CIE L at equal steps of relative luminance 0..1; the last value stands twice."""
-    return _closed(np.clip(116 * _f(np.linspace(0, 1, LIGHTNESS_STEPS[bit_depth] + 1)) - 16, 0, 100))
+    return _closed(np.clip(116 * _f(np.linspace(0, 1, LIGHTNESS_STEPS + 1)) - 16, 0, 100))
 
 
 @cache
@@ -102,14 +102,21 @@ def _levels(samples: Samples) -> int:
 
 def lightness_from_gray(gray: Samples) -> Floats:
     """CIE L, float32 in 0..100, of gray sRGB levels: uint8 or uint16, any shape."""
-    return lightness_table(_levels(gray))[gray]
+    return look_up(lightness_table(_levels(gray)), gray)
+
+
+def look_up(table: Floats, levels: Samples) -> Floats:
+    """A table's value, float32, at each level: uint8 or uint16, any shape, none past the table's end."""
+    values = np.empty(levels.shape, np.float32)
+    _look_up(table, np.ascontiguousarray(levels).reshape(-1), values.reshape(-1))
+    return values
 
 
 def lightness_from_rgb(rgb: Samples) -> Floats:
     """CIE L, float32 (...) in 0..100, of sRGB pixels: uint8 or uint16 (..., 3)."""
     lightness = np.empty(rgb.shape[:-1], np.float32)
     pixels = np.ascontiguousarray(rgb).reshape(-1, 3)
-    _lightness_of_pixels(pixels, linear_table(_levels(rgb)), lightness_of_luminance_table(16), lightness.reshape(-1))
+    _lightness_of_pixels(pixels, linear_table(_levels(rgb)), lightness_of_luminance_table(), lightness.reshape(-1))
     return lightness
 
 
@@ -121,7 +128,13 @@ def lab_from_rgb(rgb: Samples) -> Floats:
     return lab
 
 
-@njit(nogil=True, cache=True)
+@compiled
+def _look_up(table: Floats, levels: Samples, values: Floats) -> None:
+    for i in range(len(levels)):
+        values[i] = table[levels[i]]
+
+
+@compiled
 def interpolated(table: Floats, value: Any) -> Any:
     """A table's value, float32, at a place 0..1 of its steps; places outside are brought to the ends."""
     place = min(max(value, np.float32(0)), np.float32(1)) * np.float32(len(table) - 2)
@@ -129,7 +142,7 @@ def interpolated(table: Floats, value: Any) -> Any:
     return table[index] + (place - np.float32(index)) * (table[index + 1] - table[index])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _lightness_of_pixels(pixels: Samples, linear: Floats, lightness: Floats, out: Floats) -> None:
     white_r, white_g, white_b = RELATIVE_XYZ_FROM_RGB[1]
     for i in range(len(pixels)):
@@ -137,14 +150,29 @@ def _lightness_of_pixels(pixels: Samples, linear: Floats, lightness: Floats, out
         out[i] = interpolated(lightness, luminance)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _lab_of_pixels(pixels: Samples, linear: Floats, f: Floats, out: Floats) -> None:
-    m = RELATIVE_XYZ_FROM_RGB
-    for i in range(len(pixels)):
-        r, g, b = linear[pixels[i, 0]], linear[pixels[i, 1]], linear[pixels[i, 2]]
-        fx = interpolated(f, m[0, 0] * r + m[0, 1] * g + m[0, 2] * b)
-        fy = interpolated(f, m[1, 0] * r + m[1, 1] * g + m[1, 2] * b)
-        fz = interpolated(f, m[2, 0] * r + m[2, 1] * g + m[2, 2] * b)
-        out[i, 0] = np.float32(116) * fy - np.float32(16)
-        out[i, 1] = np.float32(500) * (fx - fy)
-        out[i, 2] = np.float32(200) * (fy - fz)
+    # A few pixels at a time go through several loops: those that only calculate are vectorized, those that read from
+    # tables are not.
+    values, places = np.empty((3, AT_ONCE), np.float32), np.empty((3, AT_ONCE), np.int32)
+    red, green, blue = np.empty(AT_ONCE, np.float32), np.empty(AT_ONCE, np.float32), np.empty(AT_ONCE, np.float32)
+    steps = np.float32(len(f) - 2)
+    for start in range(0, len(pixels), AT_ONCE):
+        some, lab = pixels[start : start + AT_ONCE], out[start : start + AT_ONCE]
+        for i in range(len(some)):
+            red[i], green[i], blue[i] = linear[some[i, 0]], linear[some[i, 1]], linear[some[i, 2]]
+        for row in range(3):
+            m0, m1, m2 = RELATIVE_XYZ_FROM_RGB[row]
+            for i in range(len(some)):
+                relative = m0 * red[i] + m1 * green[i] + m2 * blue[i]
+                place = min(max(relative, np.float32(0)), np.float32(1)) * steps
+                places[row, i] = np.int32(place)
+                values[row, i] = place - np.float32(places[row, i])
+            for i in range(len(some)):
+                index = places[row, i]
+                values[row, i] = f[index] + values[row, i] * (f[index + 1] - f[index])
+        for i in range(len(some)):
+            fx, fy, fz = values[0, i], values[1, i], values[2, i]
+            lab[i, 0] = np.float32(116) * fy - np.float32(16)
+            lab[i, 1] = np.float32(500) * (fx - fy)
+            lab[i, 2] = np.float32(200) * (fy - fz)

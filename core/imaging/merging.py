@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from core.imaging import lab
 from core.imaging.arrays import Floats, Samples
-from core.imaging.upsampling import SmallChroma, Taps, chroma_row, small_row
+from core.imaging.compiled import compiled
+from core.imaging.upsampling import SmallChroma, Taps, chroma_row, widen_rows
 
 # What float32 rounding alone puts outside of 0..1; far below half a step of 16 bits after the sRGB curve.
 BELOW_ZERO = np.float32(-1e-7)
@@ -106,7 +106,7 @@ def nearest_levels(lightness: Floats) -> NDArray[np.uint8]:
     return levels
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _find_nearest(lightness: Floats, guesses: NDArray[np.uint8], middles: Floats, levels: NDArray[np.uint8]) -> None:
     scale = np.float32((len(guesses) - 1) / 100)
     for y in range(lightness.shape[0]):
@@ -148,15 +148,11 @@ class Merger:
         """
         deep = self._bit_depth == 16
         pixels: Samples = np.empty((*lightness.shape, 3), np.uint16 if deep else np.uint8)
-        across, down = self._across, self._down
-        taps = (across.first, across.cubic, across.between)
-        down_taps = (down.first[rows], down.cubic[rows], down.between[rows])
-        depth = self._bit_depth
-        curves = (lab.nearest_srgb_table(), lab.srgb_table())
-        tables = (*curves, lab.linear_table(1 << depth), lab.lightness_of_luminance_table(depth))
+        tables = (lab.nearest_srgb_table(), lab.srgb_table(), lab.linear_table(1 << self._bit_depth))
         chosen = np.empty((0, 0), np.uint8) if levels is None else levels
+        across, down = self._across.arrays, self._down.part(rows).arrays
         total, largest, others = _merge_rows(
-            self._planes, lightness, taps, down_taps, tables, chosen, self._bounds, pixels
+            self._planes, lightness, across, down, tables, chosen, self._bounds, pixels
         )
         self.error.pixels += lightness.size
         self.error.total += total
@@ -165,49 +161,49 @@ class Merger:
         return pixels
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _merge_rows(
     planes: Floats,
     lightness: Floats,
-    taps: Any,
-    down_taps: Any,
+    across: Any,
+    down: Any,
     tables: Any,
     levels: NDArray[np.uint8],
     bounds: Bounds,
     pixels: Samples,
 ) -> tuple[float, Any, int]:
+    first, cubic, between = down
+    nearest, srgb, linear_of = tables
     height, width = lightness.shape
-    row = np.empty((5, planes.shape[2]), np.float32)
+    wide, held = np.empty((4, 5, width), np.float32), np.full(4, -1)
+    expected, luminance = np.empty(width, np.float32), np.empty(width, np.float32)
     a, b = np.empty(width, np.float32), np.empty(width, np.float32)
-    linear, outside = np.empty((3, width), np.float32), np.empty(width, np.int32)
-    luminance = np.empty(width, np.float32)
-    total, largest, others = 0.0, np.float32(0), 0
+    linear, places = np.empty((3, width), np.float32), np.empty((3, width), np.int32)
+    outside = np.empty(width, np.int32)
+    total, largest = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    others = 0
     for y in range(height):
-        small_row(planes, down_taps[0][y], down_taps[1][y], down_taps[2][y], row)
-        chroma_row(lightness[y], row, taps[0], taps[1], taps[2], a, b)
+        widen_rows(planes, first[y], across, wide, held)
+        chroma_row(lightness[y], wide, first[y], cubic[:, y], between[y], expected, a, b)
         _linear_row(lightness[y], a, b, linear)
-        count = _find_outside(linear, outside)
-        if count:
-            _fit(lightness[y], a, b, linear, outside[:count])
+        # Most rows have none, and to ask whether there is any takes a fraction of finding them.
+        if _any_outside(linear):
+            _fit(lightness[y], a, b, linear, _find_outside(linear, outside))
         if levels.size:
-            _quantize_row_8(linear, tables[0], pixels[y])
+            _quantize_row_8(linear, nearest, linear_of, places, pixels[y], luminance)
+            others += _settle_row(lightness[y], levels[y], linear_of, bounds, luminance, pixels[y])
         else:
-            _quantize_row_16(linear, tables[1], pixels[y])
-        _luminance_row(pixels[y], tables[2], luminance)
-        if levels.size:
-            others += _settle_row(lightness[y], levels[y], tables[2], bounds, luminance, pixels[y])
-        row_total, row_largest = _measure_row(lightness[y], luminance, tables[3])
-        total += row_total
-        largest = max(largest, row_largest)
-    return total, largest, others
+            _quantize_row_16(linear, srgb, linear_of, pixels[y], luminance)
+        _measure_row(lightness[y], luminance, total, largest)
+    return total.sum(), largest.max(), others
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _inverse_f(f: Any) -> Any:
     return f * f * f if f > np.float32(6 / 29) else (f - np.float32(16 / 116)) * np.float32(1 / 7.787)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def linear_rgb(lightness: Any, a: Any, b: Any) -> Any:
     """Linear R, G, B, float32, of one CIELAB color; outside of 0..1 where sRGB cannot hold it."""
     m = lab.RGB_FROM_RELATIVE_XYZ
@@ -220,27 +216,36 @@ def linear_rgb(lightness: Any, a: Any, b: Any) -> Any:
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _linear_row(lightness: Floats, a: Floats, b: Floats, linear: Floats) -> None:
     for x in range(len(lightness)):
         linear[0, x], linear[1, x], linear[2, x] = linear_rgb(lightness[x], a[x], b[x])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _inside(red: Any, green: Any, blue: Any) -> Any:
-    return min(red, green, blue) >= BELOW_ZERO and max(red, green, blue) <= ABOVE_ONE
+    # Both are asked for always, without a branch, so that loops are vectorized.
+    return (min(red, green, blue) >= BELOW_ZERO) & (max(red, green, blue) <= ABOVE_ONE)
 
 
-@njit(nogil=True, cache=True)
-def _find_outside(linear: Floats, outside: Indices) -> int:
+@compiled
+def _any_outside(linear: Floats) -> Any:
+    count = np.int32(0)
+    for x in range(linear.shape[1]):
+        count += np.int32(not _inside(linear[0, x], linear[1, x], linear[2, x]))
+    return count > 0
+
+
+@compiled
+def _find_outside(linear: Floats, outside: Indices) -> Indices:
     count = 0
     for x in range(linear.shape[1]):
         outside[count] = x
         count += not _inside(linear[0, x], linear[1, x], linear[2, x])
-    return count
+    return outside[:count]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _fit(lightness: Floats, a: Floats, b: Floats, linear: Floats, outside: Indices) -> None:
     """Reduce the chroma of some pixels to what sRGB can hold at their lightness and hue."""
     light, some_a, some_b = lightness[outside], a[outside], b[outside]
@@ -250,7 +255,7 @@ def _fit(lightness: Floats, a: Floats, b: Floats, linear: Floats, outside: Indic
         linear[0, outside[i]], linear[1, outside[i]], linear[2, outside[i]] = red, green, blue
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def gamut_share(lightness: Floats, a: Floats, b: Floats) -> Floats:
     """The largest share of each color's chroma that sRGB can hold at its lightness and hue.
 
@@ -274,31 +279,39 @@ def gamut_share(lightness: Floats, a: Floats, b: Floats) -> Floats:
     return share
 
 
-@njit(nogil=True, cache=True)
-def _quantize_row_8(linear: Floats, nearest: Samples, pixels: Samples) -> None:
+@compiled
+def _quantize_row_8(
+    linear: Floats, nearest: Samples, linear_of: Floats, places: Indices, pixels: Samples, luminance: Floats
+) -> None:
     steps, half = np.float32(len(nearest) - 1), np.float32(0.5)
+    # In two loops, of which the first is vectorized; reading from tables is not.
     for channel in range(3):
         for x in range(linear.shape[1]):
-            place = min(max(linear[channel, x], np.float32(0)), np.float32(1)) * steps
-            pixels[x, channel] = nearest[np.int32(place + half)]
+            value = min(max(linear[channel, x], np.float32(0)), np.float32(1))
+            places[channel, x] = np.int32(value * steps + half)
+    for x in range(linear.shape[1]):
+        red, green, blue = nearest[places[0, x]], nearest[places[1, x]], nearest[places[2, x]]
+        pixels[x, 0], pixels[x, 1], pixels[x, 2] = red, green, blue
+        luminance[x] = _luminance(linear_of[red], linear_of[green], linear_of[blue])
 
 
-@njit(nogil=True, cache=True)
-def _quantize_row_16(linear: Floats, srgb: Floats, pixels: Samples) -> None:
+@compiled
+def _quantize_row_16(linear: Floats, srgb: Floats, linear_of: Floats, pixels: Samples, luminance: Floats) -> None:
     for channel in range(3):
         for x in range(linear.shape[1]):
             pixels[x, channel] = np.int32(lab.interpolated(srgb, linear[channel, x]) + np.float32(0.5))
+    for x in range(linear.shape[1]):
+        luminance[x] = _luminance(linear_of[pixels[x, 0]], linear_of[pixels[x, 1]], linear_of[pixels[x, 2]])
 
 
-@njit(nogil=True, cache=True)
-def _luminance_row(pixels: Samples, linear: Floats, luminance: Floats) -> None:
-    m = lab.RELATIVE_XYZ_FROM_RGB
-    for x in range(len(luminance)):
-        red, green, blue = linear[pixels[x, 0]], linear[pixels[x, 1]], linear[pixels[x, 2]]
-        luminance[x] = m[1, 0] * red + m[1, 1] * green + m[1, 2] * blue
+@compiled
+def _luminance(red: Any, green: Any, blue: Any) -> Any:
+    """Relative luminance Y/Yn, 0..1, of linear red, green, blue."""
+    weights = lab.RELATIVE_XYZ_FROM_RGB[1]
+    return weights[0] * red + weights[1] * green + weights[2] * blue
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _settle_row(
     lightness: Floats,
     levels: NDArray[np.uint8],
@@ -319,7 +332,7 @@ def _settle_row(
     return others
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _settle(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples) -> Any:
     """Move a pixel to the color near it that is in bounds, nearest to its aim by few steps; its luminance.
 
@@ -339,17 +352,16 @@ def _settle(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples) ->
     return luminance
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _nearest_color(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samples, reach: int) -> Any:
     """Red, green, blue and luminance of the best color up to `reach` levels away in red and blue, and one in green."""
-    weights = lab.RELATIVE_XYZ_FROM_RGB[1]
     interval = upper - lower
     red, green, blue = int(pixel[0]), int(pixel[1]), int(pixel[2])
     best, best_cost = (red, green, blue, np.float32(0)), np.float32(np.inf)
     for g in range(max(green - 1, 0), min(green + 1, 255) + 1):
         for r in range(max(red - reach, 0), min(red + reach, 255) + 1):
             for b in range(max(blue - reach, 0), min(blue + reach, 255) + 1):
-                luminance = weights[0] * linear[r] + weights[1] * linear[g] + weights[2] * linear[b]
+                luminance = _luminance(linear[r], linear[g], linear[b])
                 steps = np.float32(abs(r - red) + abs(g - green) + abs(b - blue))
                 cost = abs(luminance - aim) + steps * STEP_COST * interval
                 if luminance < lower or luminance > upper:
@@ -359,11 +371,18 @@ def _nearest_color(lower: Any, upper: Any, aim: Any, linear: Floats, pixel: Samp
     return best
 
 
-@njit(nogil=True, cache=True)
-def _measure_row(lightness: Floats, luminance: Floats, lightness_of: Floats) -> Any:
-    total, largest = np.float32(0), np.float32(0)
+@compiled
+def _measure_row(lightness: Floats, luminance: Floats, total: Floats, largest: Floats) -> None:
+    """Add each pixel's |dL| to the total of its column, and keep the largest of its column.
+
+    The cube root is a step of Halley's method from the lightness that is wanted, which leaves 0.001 of a |dL| of 1.
+    """
     for x in range(len(lightness)):
-        error = abs(lab.interpolated(lightness_of, luminance[x]) - lightness[x])
-        total += error
-        largest = max(largest, error)
-    return total, largest
+        f = (lightness[x] + np.float32(16)) * np.float32(1 / 116)
+        guess = max(f, np.float32(6 / 29))
+        cube = guess * guess * guess
+        root = (guess - f) + guess * (luminance[x] - cube) / (np.float32(2) * cube + luminance[x])
+        straight = np.float32(lab.KAPPA) * luminance[x] + np.float32(16 / 116) - f
+        error = np.float32(116) * abs(root if luminance[x] > np.float32(lab.EPSILON) else straight)
+        total[x] += error
+        largest[x] = max(largest[x], error)

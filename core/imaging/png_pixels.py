@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from core.imaging.arrays import Samples
+from core.imaging.compiled import compiled
 from core.imaging.output import ColorPage
 from core.imaging.pieces import pieces
 from core.imaging.png_chunks import Chunk
@@ -44,7 +44,7 @@ def pixel_chunks(page: ColorPage, alpha: Samples | None) -> Iterator[Chunk]:
     yield b"IDAT", coder.flush()
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     """Rows of bytes, each behind its filter's number and as differences to what Paeth's filter foretells.
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import ImageCms
 
 from core.imaging import lab
 from core.imaging.arrays import Floats, Samples
+from core.imaging.compiled import compiled
 from core.imaging.metadata import srgb_profile
 from core.imaging.tone import SRGB, Tone
 
@@ -124,7 +124,7 @@ class GrayTone:
 
     def lightness(self, samples: Samples) -> Floats:
         """See Tone."""
-        return self.lightness_table(8 * samples.dtype.itemsize)[samples]
+        return lab.look_up(self.lightness_table(8 * samples.dtype.itemsize), samples)
 
     def lightness_table(self, bit_depth: int) -> Floats:
         """See Tone."""
@@ -154,7 +154,7 @@ class MatrixTone:
         lightness = np.empty(samples.shape[:-1], np.float32)
         tables = _for_depth(self.luminance, 8 * samples.dtype.itemsize)
         pixels = np.ascontiguousarray(samples).reshape(-1, 3)
-        _lightness_of_pixels(pixels, tables, lab.lightness_of_luminance_table(16), lightness.reshape(-1))
+        _lightness_of_pixels(pixels, tables, lab.lightness_of_luminance_table(), lightness.reshape(-1))
         return lightness
 
     def lightness_table(self, bit_depth: int) -> Floats:
@@ -197,7 +197,7 @@ def _table_of_grays(tone: Tone, bit_depth: int) -> Floats:
     return table
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _lightness_of_pixels(pixels: Samples, tables: Floats, lightness: Floats, out: Floats) -> None:
     steps = np.float32(len(lightness) - 2)
     for i in range(len(pixels)):

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
 from core.imaging.arrays import Floats
+from core.imaging.compiled import compiled
 from core.imaging.scan import Page
 
 Indices = NDArray[np.int64]
@@ -42,7 +42,7 @@ class SmallChroma:
         """From lightness, float32 (h, w) in 0..100, and chroma, float32 (h, w, 2), of the small picture as stored."""
         planes = np.stack((lightness, ab[..., 0], ab[..., 1]))
         complete = np.concatenate((_sharpened(planes), _slope(planes)))
-        return cls(np.pad(complete, ((0, 0), (2, 2), (2, 2)), mode="edge"))
+        return cls(_padded(complete, 2, 2))
 
     @property
     def height(self) -> int:
@@ -61,7 +61,7 @@ class Taps:
 
     Args:
         first: int64 (n,), index of the first of the four.
-        cubic: float32 (n, 4), their weights, which sum to 1.
+        cubic: float32 (4, n), their weights, which sum to 1.
         between: float32 (n,) in 0..1, how far it lies from the second to the third.
     """
 
@@ -74,10 +74,19 @@ class Taps:
         """For an axis with `full` pixels in the picture and `small` in its small copy."""
         places = (np.arange(full) + 0.5) * (small / full) - 0.5
         floor = np.floor(places)
-        distances = np.abs(places[:, None] - (floor[:, None] + np.arange(-1, 3)))
+        distances = np.abs(places - (floor + np.arange(-1, 3)[:, None]))
         weights = _cubic(distances)
         first = floor.astype(np.int64) + 1
         return cls(first, weights.astype(np.float32), (places - floor).astype(np.float32))
+
+    @property
+    def arrays(self) -> tuple[Indices, Floats, Floats]:
+        """first, cubic and between, as compiled code takes them."""
+        return self.first, self.cubic, self.between
+
+    def part(self, rows: slice) -> "Taps":
+        """Of some of the pixels."""
+        return Taps(self.first[rows], self.cubic[:, rows], self.between[rows])
 
 
 def _cubic(d: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -87,11 +96,29 @@ def _cubic(d: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(d < 1, near, far)
 
 
+def _padded(planes: Floats, rows: int, columns: int) -> Floats:
+    """Planes, float32 (c, h, w), with their edges repeated: (c, h + 2 rows, w + 2 columns)."""
+    channels, height, width = planes.shape
+    padded = np.empty((channels, height + 2 * rows, width + 2 * columns), np.float32)
+    _pad(planes, rows, columns, padded)
+    return padded
+
+
+@compiled
+def _pad(planes: Floats, rows: int, columns: int, padded: Floats) -> None:
+    channels, height, width = planes.shape
+    for channel in range(channels):
+        for y in range(height + 2 * rows):
+            row, wide = planes[channel, min(max(y - rows, 0), height - 1)], padded[channel, y]
+            wide[:columns], wide[width + columns :] = row[0], row[-1]
+            wide[columns : width + columns] = row
+
+
 def _sharpened(planes: Floats) -> Floats:
     """Undo some of what averaging over the area of a small pixel took, along both axes; (c, h, w)."""
-    padded = np.pad(planes, ((0, 0), (1, 1), (0, 0)), mode="edge")
+    padded = _padded(planes, 1, 0)
     planes = planes + PRESHARPEN * (2 * planes - padded[:, :-2] - padded[:, 2:])
-    padded = np.pad(planes, ((0, 0), (0, 0), (1, 1)), mode="edge")
+    padded = _padded(planes, 0, 1)
     sharpened: Floats = planes + PRESHARPEN * (2 * planes - padded[..., :-2] - padded[..., 2:])
     return sharpened
 
@@ -99,16 +126,16 @@ def _sharpened(planes: Floats) -> Floats:
 def _slope(planes: Floats) -> Floats:
     """The regression of a and b on lightness over 3 x 3 pixels, weakened and smoothed: float32 (2, h, w)."""
     height, width = planes.shape[1:]
-    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    padded = _padded(planes, 1, 1)
     slope = np.empty((2, height, width), np.float32)
     _regress(padded, slope)
-    padded = np.pad(slope, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    padded = _padded(slope, 1, 1)
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     smooth: Floats = (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / np.float32(9)
     return smooth
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _regress(padded: Floats, slope: Floats) -> None:
     ninth = np.float32(1 / 9)
     for channel in range(2):
@@ -129,7 +156,7 @@ def _regress(padded: Floats, slope: Floats) -> None:
                 slope[channel, y, x] = _weakened(variance, covariance, chroma_variance)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _weakened(variance: Any, covariance: Any, chroma_variance: Any) -> Any:
     correlation2 = covariance * covariance / ((variance + np.float32(1)) * (chroma_variance + np.float32(0.25)))
     correlation2 = min(correlation2, np.float32(1))
@@ -137,47 +164,80 @@ def _weakened(variance: Any, covariance: Any, chroma_variance: Any) -> Any:
     return gain * covariance / (variance + LIGHTNESS_VARIANCE_FLOOR)
 
 
-@njit(nogil=True, cache=True)
-def small_row(planes: Floats, first: int, cubic: Floats, between: Any, out: Floats) -> None:
-    """One full-size row's values at the small picture's columns, float32 (5, w + 4), from its four small rows."""
-    for x in range(planes.shape[2]):
+@compiled
+def widen_rows(planes: Floats, top: int, across: Any, wide: Floats, held: Indices) -> None:
+    """Bring four rows of the small picture to full width, those that are not there yet.
+
+    Full-size rows that follow each other mostly need the same four, so that this is rarely done, and what is left to do
+    for each of them are sums of whole rows.
+
+    Args:
+        planes: SmallChroma.planes.
+        top: the first of the four.
+        across: first, cubic and between of the Taps along a row.
+        wide: float32 (4, 5, W), written to; the row of number n is wide[n % 4].
+        held: int64 (4,), numbers of the rows that are there; changed with them.
+    """
+    first, cubic, between = across
+    for number in range(top, top + 4):
+        row = wide[number % 4]
+        if held[number % 4] == number:
+            continue
+        held[number % 4] = number
         for channel in range(3):
-            out[channel, x] = (
-                cubic[0] * planes[channel, first, x]
-                + cubic[1] * planes[channel, first + 1, x]
-                + cubic[2] * planes[channel, first + 2, x]
-                + cubic[3] * planes[channel, first + 3, x]
-            )
+            plane = planes[channel, number]
+            for x in range(len(first)):
+                i = first[x]
+                row[channel, x] = (
+                    cubic[0, x] * plane[i]
+                    + cubic[1, x] * plane[i + 1]
+                    + cubic[2, x] * plane[i + 2]
+                    + cubic[3, x] * plane[i + 3]
+                )
         for channel in range(3, 5):
-            upper, lower = planes[channel, first + 1, x], planes[channel, first + 2, x]
-            out[channel, x] = upper + between * (lower - upper)
+            plane = planes[channel, number]
+            for x in range(len(first)):
+                left = plane[first[x] + 1]
+                row[channel, x] = left + between[x] * (plane[first[x] + 2] - left)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def chroma_row(
-    lightness: Floats, row: Floats, first: Indices, cubic: Floats, between: Floats, a: Floats, b: Floats
+    lightness: Floats, wide: Floats, top: int, cubic: Floats, between: Any, expected: Floats, a: Floats, b: Floats
 ) -> None:
     """Chroma of one full-size row, written to a and b, float32 (W,).
 
     Args:
         lightness: float32 (W,) in 0..100, of the full-size row.
-        row: what small_row gave for it.
-        first: Taps.first along the row; likewise cubic and between.
-        cubic: float32 (W, 4).
-        between: float32 (W,).
+        wide: what widen_rows gave for it.
+        top: number of the first of its four small rows.
+        cubic: float32 (4,), their weights.
+        between: float32, how far it lies from the second to the third.
+        expected: float32 (W,), overwritten with the lightness that the small picture has there.
         a: written to.
         b: written to.
     """
-    for x in range(len(lightness)):
-        i = first[x]
-        w0, w1, w2, w3 = cubic[x, 0], cubic[x, 1], cubic[x, 2], cubic[x, 3]
-        expected = w0 * row[0, i] + w1 * row[0, i + 1] + w2 * row[0, i + 2] + w3 * row[0, i + 3]
-        detail = lightness[x] - expected
-        part = between[x]
-        slope_a = row[3, i + 1] + part * (row[3, i + 2] - row[3, i + 1])
-        slope_b = row[4, i + 1] + part * (row[4, i + 2] - row[4, i + 1])
-        a[x] = w0 * row[1, i] + w1 * row[1, i + 1] + w2 * row[1, i + 2] + w3 * row[1, i + 3] + slope_a * detail
-        b[x] = w0 * row[2, i] + w1 * row[2, i + 1] + w2 * row[2, i + 2] + w3 * row[2, i + 3] + slope_b * detail
+    upper, lower = wide[(top + 1) % 4], wide[(top + 2) % 4]
+    _sum_rows(wide, 0, top, cubic, expected)
+    _sum_rows(wide, 1, top, cubic, a)
+    _add_detail(lightness, expected, upper[3], lower[3], between, a)
+    _sum_rows(wide, 2, top, cubic, b)
+    _add_detail(lightness, expected, upper[4], lower[4], between, b)
+
+
+@compiled
+def _sum_rows(wide: Floats, channel: int, top: int, cubic: Floats, out: Floats) -> None:
+    row_0, row_1 = wide[top % 4, channel], wide[(top + 1) % 4, channel]
+    row_2, row_3 = wide[(top + 2) % 4, channel], wide[(top + 3) % 4, channel]
+    w0, w1, w2, w3 = cubic[0], cubic[1], cubic[2], cubic[3]
+    for x in range(len(out)):
+        out[x] = w0 * row_0[x] + w1 * row_1[x] + w2 * row_2[x] + w3 * row_3[x]
+
+
+@compiled
+def _add_detail(lightness: Floats, expected: Floats, upper: Floats, lower: Floats, between: Any, out: Floats) -> None:
+    for x in range(len(out)):
+        out[x] += (upper[x] + between * (lower[x] - upper[x])) * (lightness[x] - expected[x])
 
 
 def upsample_ab(chroma: SmallChroma, lightness: Floats) -> Floats:
@@ -188,29 +248,54 @@ def upsample_ab(chroma: SmallChroma, lightness: Floats) -> Floats:
     height, width = lightness.shape
     across, down = Taps.of(width, chroma.width), Taps.of(height, chroma.height)
     ab = np.empty((height, width, 2), np.float32)
-    taps = (across.first, across.cubic, across.between)
-    _upsample(chroma.planes, lightness, taps, (down.first, down.cubic, down.between), ab)
+    _upsample(chroma.planes, lightness, across.arrays, down.arrays, ab)
     return ab
 
 
-@njit(nogil=True, cache=True)
-def _upsample(planes: Floats, lightness: Floats, taps: Any, down_taps: Any, ab: Floats) -> None:
-    height, width = lightness.shape
-    row = np.empty((5, planes.shape[2]), np.float32)
-    a, b = np.empty(width, np.float32), np.empty(width, np.float32)
-    for y in range(height):
-        small_row(planes, down_taps[0][y], down_taps[1][y], down_taps[2][y], row)
-        chroma_row(lightness[y], row, taps[0], taps[1], taps[2], a, b)
+@compiled
+def _upsample(planes: Floats, lightness: Floats, across: Any, down: Any, ab: Floats) -> None:
+    first, cubic, between = down
+    wide, held = np.empty((4, 5, lightness.shape[1]), np.float32), np.full(4, -1)
+    a, b, expected = np.empty_like(lightness[0]), np.empty_like(lightness[0]), np.empty_like(lightness[0])
+    for y in range(len(lightness)):
+        widen_rows(planes, first[y], across, wide, held)
+        chroma_row(lightness[y], wide, first[y], cubic[:, y], between[y], expected, a, b)
         ab[y, :, 0], ab[y, :, 1] = a, b
 
 
 def shrink_lightness(page: Page, height: int, width: int) -> Floats:
     """The lightness of a page, averaged down (or interpolated up) to float32 (height, width) in 0..100.
 
-    Rows are narrowed band by band, so that no full-size array of floats is needed.
+    Done band by band, so that no full-size array of floats is needed.
     """
-    narrow = np.concatenate([_resize_rows(page.lightness_rows(band), width) for band in page.bands()])
+    bands = ((rows.start, page.lightness_rows(rows)) for rows in page.bands())
+    if page.height > height:
+        flat = np.zeros((height, page.width), np.float32)
+        for top, lightness in bands:
+            _add_rows(lightness, top, page.height, flat)
+        return np.clip(_resize_rows(flat, width), 0, 100)
+    narrow = np.concatenate([_resize_rows(lightness, width) for _, lightness in bands])
     return np.clip(_resize_rows(narrow.T, height).T, 0, 100)
+
+
+@compiled
+def _add_rows(band: Floats, top: int, height: int, averaged: Floats) -> None:
+    """Add to each averaged row, the mean over its area of a picture's rows, what some of these contribute.
+
+    Args:
+        band: float32 (rows, W), some rows of the picture.
+        top: the number of the first of them.
+        height: rows of the picture.
+        averaged: float32 (h, W), h at most height; added to.
+    """
+    length = height / len(averaged)
+    for y in range(int(top / length), min(int((top + len(band)) / length) + 1, len(averaged))):
+        start, stop = y * length, (y + 1) * length
+        for row in range(max(int(start), top), min(int(np.ceil(stop)), top + len(band))):
+            share = np.float32((min(row + 1, stop) - max(row, start)) / length)
+            light, sums = band[row - top], averaged[y]
+            for x in range(len(sums)):
+                sums[x] += share * light[x]
 
 
 def shrink(plane: Floats, height: int, width: int) -> Floats:
@@ -228,7 +313,7 @@ def _resize_rows(plane: Floats, width: int) -> Floats:
     return averaged
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _average_rows(plane: Floats, averaged: Floats) -> None:
     width = averaged.shape[1]
     length = plane.shape[1] / width

@@ -7,11 +7,11 @@ strengths in units of CIE L.
 import io
 
 import numpy as np
-from numba import njit
 from PIL import Image
 
 from core.imaging import lab
 from core.imaging.arrays import Floats
+from core.imaging.compiled import compiled
 from core.imaging.merging import nearest_levels
 from core.training.config import AugmentationConfig
 
@@ -125,7 +125,7 @@ def blurred(plane: Floats, sigma_px: float) -> Floats:
     return result
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _convolve(padded: Floats, kernel: Floats, result: Floats) -> None:
     height, width = result.shape
     line = np.empty(padded.shape[1], np.float32)

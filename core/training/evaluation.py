@@ -6,12 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from core.colorizer import network_size
 from core.imaging import lab
 from core.imaging.arrays import Floats, Samples
+from core.imaging.compiled import compiled
 from core.imaging.merging import gamut_share, linear_rgb
 from core.imaging.upsampling import SmallChroma, shrink, upsample_ab
 from core.runtimes.protocol import Runtime
@@ -145,7 +145,7 @@ def rgb_from_lab(lightness: Floats, ab: Floats) -> Pixels:
     return pixels.reshape(*lightness.shape, 3)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _quantize(lightness: Floats, a: Floats, b: Floats, nearest: Samples, pixels: Pixels) -> NDArray[np.bool_]:
     """Write the nearest sRGB levels of some colors; tell which of them lie outside of what sRGB can hold."""
     steps, slack = len(nearest) - 1, np.float32(1e-6)

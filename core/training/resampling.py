@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from core.imaging.arrays import Floats
+from core.imaging.compiled import compiled
 
 Pixels = NDArray[np.uint8]
 
@@ -43,7 +43,7 @@ def shrunk(rgb: Pixels, edge_px: int) -> Pixels:
     return resampled(rgb, (0, 0, height, width), *small, mirrored=False)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _taps(start: float, length: float, count: int, size: int) -> Any:
     """Along one axis: the first source pixel of each result pixel, int64 (count,), and the weights from there on."""
     scale = length / count
@@ -66,7 +66,7 @@ def _taps(start: float, length: float, count: int, size: int) -> Any:
     return first, weights
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _resample(rgb: Pixels, first_row: Any, down: Floats, first_column: Any, across: Floats, result: Pixels) -> None:
     height, width = result.shape[:2]
     low = first_column.min()

@@ -8,7 +8,7 @@ from skimage import data
 from core.imaging import lab
 from core.imaging.metadata import Metadata
 from core.imaging.scan import Page
-from core.imaging.upsampling import SmallChroma, shrink_lightness, upsample_ab
+from core.imaging.upsampling import SmallChroma, shrink, shrink_lightness, upsample_ab
 
 
 def resized(plane, height, width, method):
@@ -92,6 +92,13 @@ def test_shrinking_by_bands_agrees_with_shrinking_at_once():
     # 1536 x 1024 levels: 6 x 4 of them make one, so that the mean is plain.
     means = lab.lightness_from_gray(levels).reshape(256, 6, 256, 4).mean(axis=(1, 3))
     assert np.abs(shrink_lightness(page, 256, 256) - means).max() < 1e-3
+
+
+@pytest.mark.parametrize("size", [(160, 224), (167, 129), (1023, 64), (1536, 64)])
+def test_areas_that_two_bands_share_are_averaged_like_any_other(size):
+    levels = np.tile(data.camera(), (3, 2))
+    means = shrink(lab.lightness_from_gray(levels), *size)
+    assert np.abs(shrink_lightness(Page(levels, None, Metadata()), *size) - means).max() < 1e-3
 
 
 @given(height=st.integers(1, 90), width=st.integers(1, 90), seed=st.integers(0, 99))

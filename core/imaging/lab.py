@@ -24,7 +24,7 @@ RGB_FROM_RELATIVE_XYZ: Floats = (np.linalg.inv(_XYZ) * _WHITE).astype(np.float32
 
 EPSILON = 0.008856
 KAPPA = 7.787
-F_STEPS = 1 << 14
+F_STEPS = 1 << 12
 LIGHTNESS_STEPS = 1 << 16
 SRGB_STEPS = 1 << 15
 NEAREST_STEPS = 1 << 14

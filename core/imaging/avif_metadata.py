@@ -9,6 +9,7 @@ from typing import BinaryIO
 from core.errors import ImageError
 from core.imaging import metadata as meta
 from core.imaging.heif_items import MIME_XMP, Item, Items, Property
+from core.imaging.isobmff import has_credentials
 from core.imaging.metadata import Metadata, Portable
 from core.imaging.output import Output
 from core.imaging.portable import exif_block, labelled
@@ -21,7 +22,7 @@ NCLX, PROFILES = b"nclx", (b"prof", b"rICC")
 IDENTITY = 0
 # ITU-T H.273, primaries and transfer: BT.709 and sRGB, or 2, which leaves it open.
 SRGB_PRIMARIES, SRGB_TRANSFERS = (1, 2), (13, 2)
-NCLX_LOSS = "the color space that the AVIF tells by numbers (values were taken as sRGB)"
+NCLX_LOSS = "the color space that the file tells by numbers (values were taken as sRGB)"
 TRANSFERS_NOT_FOR_SCREENS = {8: "linear light", 16: "PQ (HDR)", 18: "HLG (HDR)"}
 IPTC_LOSS = "the IPTC records, for which AVIF has no place"
 
@@ -96,15 +97,20 @@ def read_metadata(stream: BinaryIO, items: Items, main: Item) -> tuple[Metadata,
         chunks=tuple(chunks),
     )
     losses: tuple[str, ...] = (meta.THUMBNAIL_LOSS,) * was_cut
-    losses += (NCLX_LOSS,) if profile is None and _is_not_srgb(numbers) else ()
+    losses += (NCLX_LOSS,) * (profile is None and _is_not_srgb(numbers))
+    losses += (meta.CREDENTIALS_LOSS,) * has_credentials(stream)
     return metadata, losses + _other_losses(items, main)
 
 
 def _is_not_srgb(numbers: bytes | None) -> bool:
     if numbers is None or len(numbers) < 8:
         return False
-    primaries, transfer = struct.unpack_from(">HH", numbers, 4)
-    return primaries not in SRGB_PRIMARIES or transfer not in SRGB_TRANSFERS
+    return not are_srgb(*struct.unpack_from(">HH", numbers, 4))
+
+
+def are_srgb(primaries: int, transfer: int) -> bool:
+    """Whether CICP's numbers of primary colors and transfer are sRGB's, or leave them open."""
+    return primaries in SRGB_PRIMARIES and transfer in SRGB_TRANSFERS
 
 
 def _cell_config(items: Items, main: Item) -> bytes | None:

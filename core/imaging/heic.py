@@ -18,8 +18,9 @@ import numpy as np
 
 from core.errors import ImageError
 from core.imaging import metadata as meta
-from core.imaging.avif_metadata import TRANSFERS_NOT_FOR_SCREENS
+from core.imaging.avif_metadata import NCLX_LOSS, TRANSFERS_NOT_FOR_SCREENS, are_srgb
 from core.imaging.heif_items import read_items
+from core.imaging.isobmff import has_credentials
 from core.imaging.metadata import Metadata, Portable
 from core.imaging.profiles import tone_of
 from core.imaging.samples import split_alpha, stretch
@@ -80,6 +81,7 @@ def decode(stream: BinaryIO, limits: ImageLimits) -> Scan:
         samples, alpha = split_alpha(stretch(pixels, _bits(file)))
         metadata = _read_metadata(file)
         losses = _losses(file)
+    losses += (meta.CREDENTIALS_LOSS,) * has_credentials(stream)
     tone, tone_losses = tone_of(metadata.icc_profile, gray=samples.ndim == 2)
     return Scan("HEIC", (Page(samples, alpha, metadata, tone),), (*tone_losses, *losses))
 
@@ -103,6 +105,12 @@ def _read_metadata(file: "HeifFile") -> Metadata:
 
 
 def _losses(file: "HeifFile") -> tuple[str, ...]:
-    further = (FURTHER_LOSS,) if len(file) > 1 else ()
+    numbers = file.info.get("nclx_profile") or {}
+    told = numbers.get("color_primaries", 2), numbers.get("transfer_characteristics", 2)
     beside = [kind for kind in file.info.get("aux", {}) if "alpha" not in kind]
-    return (*further, AUXILIARY_LOSS) if beside or file.info.get("depth_images") else further
+    losses = {
+        FURTHER_LOSS: len(file) > 1,
+        NCLX_LOSS: not file.info.get("icc_profile") and not are_srgb(*told),
+        AUXILIARY_LOSS: bool(beside or file.info.get("depth_images")),
+    }
+    return tuple(loss for loss, is_lost in losses.items() if is_lost)

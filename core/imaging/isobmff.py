@@ -1,6 +1,6 @@
 """Boxes, of which JPEG 2000, AVIF and HEIC files are made.
 
-Source: ISO/IEC 14496-12 section 4.2, ISO/IEC 15444-1 annex I.4.
+Source: ISO/IEC 14496-12 section 4.2, ISO/IEC 15444-1 annex I.4, C2PA 2.1 section A.5.
 """
 
 import io
@@ -12,6 +12,8 @@ from typing import BinaryIO
 from core.errors import ImageError
 
 MAX_BOXES = 10_000
+CREDENTIALS_ID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+"""With what the contents of a uuid box begin that holds a C2PA manifest."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ def _read_box(stream: BinaryIO, start: int, end: int) -> Box:
     if start + size > end:
         raise ImageError("truncated_image", f"The file ends inside of its box {kind!r}.")
     return Box(kind, start + head_size, start + size)
+
+
+def has_credentials(stream: BinaryIO) -> bool:
+    """Whether one of a file's outermost boxes holds a C2PA manifest."""
+    size = len(CREDENTIALS_ID)
+    boxes = (box for box in file_boxes(stream) if box.kind == b"uuid" and box.size >= size)
+    return any(contents(stream, Box(box.kind, box.start, box.start + size), size) == CREDENTIALS_ID for box in boxes)
 
 
 def file_boxes(stream: BinaryIO) -> list[Box]:

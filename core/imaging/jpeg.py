@@ -19,6 +19,7 @@ from core.imaging.jpeg_segments import (
     profile_segments,
     read_header,
     read_metadata,
+    without_credentials,
 )
 from core.imaging.metadata import Metadata
 from core.imaging.output import ColorPage, Output
@@ -49,6 +50,8 @@ def decode(stream: BinaryIO, limits: ImageLimits) -> Scan:
     page, losses = _page(read_samples(stream, header), metadata)
     if header.payloads(APP2, MPF):
         losses += (MPO_LOSS,)
+    if without_credentials(header.segments) != header.segments:
+        losses += (meta.CREDENTIALS_LOSS,)
     if any(cut_thumbnail(segment) != segment for segment in header.segments):
         losses += (meta.THUMBNAIL_LOSS,)
     return Scan("JPEG", (page,), losses)

@@ -1,6 +1,7 @@
 """The segments of JPEG files: reading them, and those that a result gets.
 
-Source: ITU-T T.81 annex B, JFIF 1.02, EXIF 2.32 section 4.7, CIPA DC-007 (MPO), XMP specification part 3.
+Source: ITU-T T.81 annex B, JFIF 1.02, EXIF 2.32 section 4.7, CIPA DC-007 (MPO), XMP specification part 3, ISO 19566-5
+(JUMBF), C2PA 2.1 section A.3.1.
 """
 
 import hashlib
@@ -10,14 +11,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from core.errors import ImageError
-from core.imaging import iptc
+from core.imaging import iptc, xmp
 from core.imaging import metadata as meta
 from core.imaging.metadata import Metadata, Portable
 from core.imaging.output import Output
 from core.imaging.portable import exif_block, labelled
 
 EOI, SOS, COM = 0xD9, 0xDA, 0xFE
-APP0, APP1, APP2, APP13, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF
+APP0, APP1, APP2, APP11, APP13, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xEF
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
@@ -26,19 +27,16 @@ EXIF = b"Exif\0\0"
 ICC = b"ICC_PROFILE\0"
 JFIF = b"JFIF\0"
 JFXX = b"JFXX\0"
+JUMBF = b"JP"
 MPF = b"MPF\0"
 PHOTOSHOP = b"Photoshop 3.0\0"
+C2PA_DESCRIPTION = b"jumdc2pa"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_PART_BYTES = 65519
 MAX_PAYLOAD_BYTES = 65533
 EXTENSION_PART_BYTES = 65400
 MAX_HEADER_BYTES = 64 * 2**20
-HAS_EXTENSION = (
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{}"/>'
-    "</rdf:RDF></x:xmpmeta>"
-)
 
 EXTENSION_LOSS = "the further part of XMP that is larger than 64 KB"
 EXIF_SIZE_LOSS = "EXIF, which is larger than the 64 KB that a JPEG can hold"
@@ -136,8 +134,22 @@ def read_metadata(header: Header) -> Metadata:
             iptc=iptc.from_resources(resources),
         ),
         unportable=exif_losses + _unportable(header, resources),
-        segments=tuple(_kept(header.segments)),
+        segments=tuple(_kept(without_credentials(header.segments))),
     )
+
+
+def without_credentials(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The same segments but those of a C2PA manifest, which is made for the old pixels and no longer true.
+
+    A JUMBF box that is spread over several segments has the same number in each, and its description in the first.
+    """
+    numbers = {_box_number(segment) for segment in segments if C2PA_DESCRIPTION in segment[1][:48]} - {None}
+    return tuple(segment for segment in segments if _box_number(segment) not in numbers)
+
+
+def _box_number(segment: Segment) -> bytes | None:
+    marker, payload = segment
+    return payload[2:4] if marker == APP11 and payload.startswith(JUMBF) else None
 
 
 def _kept(segments: Sequence[Segment]) -> Iterator[Segment]:
@@ -153,9 +165,8 @@ def _kept(segments: Sequence[Segment]) -> Iterator[Segment]:
 
 def _unportable(header: Header, resources: bytes) -> tuple[str, ...]:
     known = ((APP0, b"JF"), (APP1, EXIF), (APP1, XMP), (APP1, XMP_EXTENSION), (APP13, PHOTOSHOP))
-    others = {
-        m for m, p in header.segments if _may_stay((m, p)) and not any(m == k and p.startswith(b) for k, b in known)
-    }
+    segments = without_credentials(header.segments)
+    others = {m for m, p in segments if _may_stay((m, p)) and not any(m == k and p.startswith(b) for k, b in known)}
     losses = ("the comment",) * (COM in others)
     losses += tuple(f"the JPEG's segment APP{marker - APP0}" for marker in sorted(others - {COM}))
     losses += (iptc.OTHER_RESOURCES_LOSS,) * iptc.has_other_resources(resources)
@@ -205,17 +216,34 @@ def own_segments(metadata: Metadata, output: Output) -> tuple[list[Segment], tup
     if output.provenance is None:
         return segments, ()
     packet, losses = labelled(metadata.portable.xmp, output)
+    extension = _read_extension(segments)
+    cut = xmp.without_thumbnails(extension)
+    if cut != extension:
+        segments = [segment for segment in segments if not _is_extension(segment)]
+        losses += (meta.THUMBNAIL_LOSS,)
     place = next((i for i, s in enumerate(segments) if s[0] == APP1 and s[1].startswith(XMP)), None)
     if place is None:
         place = next((i for i, s in enumerate(segments) if not s[1].startswith((JFIF, EXIF))), len(segments))
     else:
         del segments[place]
     if len(XMP) + len(packet) > MAX_PAYLOAD_BYTES:
-        had = len(segments)
-        segments = [s for s in segments if not (s[0] == APP1 and s[1].startswith(XMP_EXTENSION))]
-        losses += (EXTENSION_LOSS,) * (len(segments) < had)
+        losses += (EXTENSION_LOSS,) * bool(extension)
+        segments = [segment for segment in segments if not _is_extension(segment)]
+    elif cut != extension:
+        segments[place:place] = [(APP1, XMP + xmp.with_extension(packet, _name_of(cut))), *_extension_segments(cut)]
+        return segments, losses
     segments[place:place] = _xmp_segments(packet, output)
     return segments, losses
+
+
+def _is_extension(segment: Segment) -> bool:
+    return segment[0] == APP1 and segment[1].startswith(XMP_EXTENSION)
+
+
+def _read_extension(segments: Sequence[Segment]) -> bytes:
+    """The extension of XMP that is spread over segments, of which each tells its place."""
+    parts = [payload[len(XMP_EXTENSION) + 36 :] for _, payload in filter(_is_extension, segments)]
+    return b"".join(part[4:] for part in sorted(parts, key=lambda part: part[:4]))
 
 
 def foreign_segments(metadata: Metadata, output: Output) -> tuple[list[Segment], tuple[str, ...]]:
@@ -243,13 +271,21 @@ def _xmp_segments(packet: bytes, output: Output) -> list[Segment]:
     """One segment, or, for what is too large for one, a short packet that points to an extension in further ones."""
     if len(XMP) + len(packet) <= MAX_PAYLOAD_BYTES:
         return [(APP1, XMP + packet)]
-    name = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
-    main, _ = labelled(HAS_EXTENSION.format(name).encode(), output)
-    segments = [(APP1, XMP + main)]
-    for start in range(0, len(packet), EXTENSION_PART_BYTES):
-        head = XMP_EXTENSION + name.encode() + struct.pack(">II", len(packet), start)
-        segments.append((APP1, head + packet[start : start + EXTENSION_PART_BYTES]))
-    return segments
+    main, _ = labelled(xmp.with_extension(xmp.EMPTY, _name_of(packet)), output)
+    return [(APP1, XMP + main), *_extension_segments(packet)]
+
+
+def _name_of(extension: bytes) -> str:
+    return hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
+
+
+def _extension_segments(extension: bytes) -> list[Segment]:
+    head = XMP_EXTENSION + _name_of(extension).encode()
+    starts = range(0, len(extension), EXTENSION_PART_BYTES)
+    return [
+        (APP1, head + struct.pack(">II", len(extension), start) + extension[start : start + EXTENSION_PART_BYTES])
+        for start in starts
+    ]
 
 
 def profile_segments(profile: bytes) -> list[Segment]:

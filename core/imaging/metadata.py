@@ -24,6 +24,7 @@ COLOR_SPACE, SRGB = 0xA001, 1
 SAMPLE_TAGS = (258, 262, 277)
 LITTLE_ENDIAN = ifd.Layout("<")
 UNREADABLE_EXIF_LOSS = "EXIF, which cannot be read"
+CREDENTIALS_LOSS = "the content credentials (C2PA), which vouch for the old picture"
 THUMBNAIL_LOSS = "the small preview in the metadata, which shows the old picture"
 
 

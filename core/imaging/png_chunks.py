@@ -24,6 +24,8 @@ IPTC_KEYWORD = b"Raw profile type iptc"
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 # The profile that a result gets takes the place of these.
 COLOR_CHUNKS = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"})
+# A manifest of C2PA, made for the old pixels.
+CREDENTIALS = b"caBX"
 # What these tell is in the pixels, or was told elsewhere: palette, transparent colors, frames, Apple's layout of IDAT.
 PIXEL_CHUNKS = frozenset({b"PLTE", b"tRNS", b"fcTL", b"acTL", b"iDOT"})
 # ITU-T H.273: primaries of BT.709, transfer of sRGB.
@@ -163,11 +165,15 @@ def chunk_losses(chunks: Sequence[Chunk]) -> tuple[str, ...]:
     preview inside EXIF; and chunks that depend on the old pixels.
     """
     exif = meta.bare_exif(dict(chunks).get(b"eXIf", b""))
-    gone = sorted({kind for kind, _ in chunks if not _may_stay(kind)} - COLOR_CHUNKS - PIXEL_CHUNKS)
+    gone = {kind for kind, _ in chunks if not _may_stay(kind)} - COLOR_CHUNKS - PIXEL_CHUNKS
     return (
         *_unheeded(dict(chunks)),
         *(meta.THUMBNAIL_LOSS,) * meta.kept_exif(exif, exif)[1],
-        *(f"the chunk '{kind.decode('latin-1')}', which depends on the old pixels" for kind in gone),
+        *(meta.CREDENTIALS_LOSS,) * (CREDENTIALS in gone),
+        *(
+            f"the chunk '{kind.decode('latin-1')}', which depends on the old pixels"
+            for kind in sorted(gone - {CREDENTIALS})
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from core.imaging.metadata import (
     RATIONAL,
     RESOLUTION_UNIT,
     SHORT,
+    THUMBNAIL_LOSS,
     X_RESOLUTION,
     Y_RESOLUTION,
     Metadata,
@@ -26,8 +27,10 @@ def labelled(packet: bytes, output: Output) -> tuple[bytes, tuple[str, ...]]:
     """The XMP that a result gets, UTF-8, b"" for none, and in words what of the original's was lost."""
     if output.provenance is None:
         return packet, ()
-    losses = (UNREADABLE_XMP_LOSS,) if packet and not xmp.is_readable(packet) else ()
-    return xmp.label(packet, output.provenance), losses
+    losses: tuple[str, ...] = (UNREADABLE_XMP_LOSS,) * bool(packet and not xmp.is_readable(packet))
+    cut = xmp.without_thumbnails(packet)
+    losses += (THUMBNAIL_LOSS,) * (cut != packet)
+    return xmp.label(cut, output.provenance), losses
 
 
 def exif_block(metadata: Metadata) -> bytes:

@@ -16,7 +16,7 @@ from core.imaging.portable import exif_block, labelled
 
 BYTE, SHORT, UNDEFINED = 1, 3, 7
 BITS_TAG, PHOTOMETRIC_TAG, RGB = 258, 262, 2
-XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, ICC_TAG, LAYERS_TAG = 700, 33723, 34377, 34675, 37724
+XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, ICC_TAG, LAYERS_TAG, CREDENTIALS_TAG = 700, 33723, 34377, 34675, 37724, 52545
 TYPES_OF_BIGTIFF = frozenset({16, 17, 18})
 
 # These tell how the old pixels are laid out: size, coding, strips, tiles, palettes, tables. SubIFDs are told apart.
@@ -47,7 +47,7 @@ OUTDATED_TAGS = {
     400: "GlobalParametersIFD",
     ifd.INTEROPERABILITY_IFD: "InteroperabilityIFD",
 }
-DROPPED_TAGS = LAYOUT_TAGS | READING_TAGS.keys() | OUTDATED_TAGS.keys() | {ICC_TAG, LAYERS_TAG}
+DROPPED_TAGS = LAYOUT_TAGS | READING_TAGS.keys() | OUTDATED_TAGS.keys() | {ICC_TAG, LAYERS_TAG, CREDENTIALS_TAG}
 LAYERS_LOSS = "Photoshop's layers, which show the old picture"
 RESOLUTION_LOSS = "the resolution, which is no number above zero"
 # Those that programs look for in the EXIF of other formats: document name, description, maker, model, orientation,
@@ -128,6 +128,8 @@ def _losses(tags: Tags, layout: ifd.Layout) -> Iterator[str]:
         yield f"the TIFF tags {', '.join(outdated)}, which describe the old picture"
     if LAYERS_TAG in found:
         yield LAYERS_LOSS
+    if CREDENTIALS_TAG in found:
+        yield meta.CREDENTIALS_LOSS
     if found.keys() & set(meta.RESOLUTIONS) and meta.resolution(tags, layout) is None:
         yield RESOLUTION_LOSS
 

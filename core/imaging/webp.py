@@ -37,7 +37,7 @@ MAX_THOROUGH_PIXELS = 25_000_000
 MAX_CHUNK_BYTES = 64 * 2**20
 PIXEL_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
 OWN_CHUNKS = frozenset({b"VP8X", b"ICCP"}) | PIXEL_CHUNKS
-EXIF, XMP = b"EXIF", b"XMP "
+EXIF, XMP, CREDENTIALS = b"EXIF", b"XMP ", b"C2PA"
 LOSSLESS = b"VP8L"
 FLAGS = {b"ICCP": 0x20, b"ALPH": 0x10, EXIF: 0x08, XMP: 0x04}
 ALPHA_FLAG, ANIMATION_FLAG = 0x10, 0x02
@@ -122,6 +122,8 @@ def read_metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
     for chunk in riff.read_chunks(stream):
         if chunk.kind == LOSSLESS:
             found[LOSSLESS] = b""
+        elif chunk.kind == CREDENTIALS:
+            losses.add(meta.CREDENTIALS_LOSS)
         elif chunk.kind not in PIXEL_CHUNKS and chunk.kind not in found:
             if chunk.size > MAX_CHUNK_BYTES:
                 losses.add(LARGE_CHUNK_LOSS)

@@ -14,12 +14,16 @@ MAX_BYTES = 8 << 20
 
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 MEDIA_MANAGEMENT = "http://ns.adobe.com/xap/1.0/mm/"
+BASIC = "http://ns.adobe.com/xap/1.0/"
 EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
+NOTE = "http://ns.adobe.com/xmp/note/"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 SOURCE_TYPE = f"{{{IPTC_EXTENSION}}}DigitalSourceType"
 PARTLY_BY_A_TRAINED_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 HISTORY = f"{{{MEDIA_MANAGEMENT}}}History"
+THUMBNAILS = f"{{{BASIC}}}Thumbnails"
+EXTENSION = f"{{{NOTE}}}HasExtendedXMP"
 
 BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
 END = b'\n<?xpacket end="w"?>'
@@ -37,6 +41,31 @@ def is_readable(packet: bytes) -> bool:
     except _UnreadableError:
         return False
     return True
+
+
+def without_thumbnails(packet: bytes) -> bytes:
+    """A packet without small copies of the picture; one that has none, or cannot be read, stays as it is."""
+    try:
+        root, rdf = _parse(packet)
+    except _UnreadableError:
+        return packet
+    return _serialized(root) if _remove(rdf, THUMBNAILS) else packet
+
+
+def with_extension(packet: bytes, name: str) -> bytes:
+    """A packet that points to another extension, of which JPEG has one where a packet is too large; "" for none.
+
+    An unreadable packet stays as it is.
+    """
+    try:
+        root, rdf = _parse(packet)
+    except _UnreadableError:
+        return packet
+    _remove(rdf, EXTENSION)
+    if name:
+        about = _first_description(rdf).get(_rdf("about"), "")
+        etree.SubElement(rdf, _rdf("Description"), {_rdf("about"): about, EXTENSION: name}, nsmap={"xmpNote": NOTE})
+    return _serialized(root)
 
 
 def label(packet: bytes, provenance: Provenance) -> bytes:
@@ -57,6 +86,10 @@ def label(packet: bytes, provenance: Provenance) -> bytes:
         root, rdf = _parse(EMPTY)
     _set_source_type(rdf)
     _add_event(_events(rdf), provenance)
+    return _serialized(root)
+
+
+def _serialized(root: etree._Element) -> bytes:
     return BEGIN + etree.tostring(root, encoding="utf-8", xml_declaration=False, with_tail=False) + END
 
 
@@ -102,12 +135,21 @@ def _first_description(rdf: etree._Element) -> etree._Element:
     return etree.SubElement(rdf, _rdf("Description"), {_rdf("about"): ""}) if found is None else found
 
 
-def _set_source_type(rdf: etree._Element) -> None:
+def _remove(rdf: etree._Element, name: str) -> bool:
+    """Take a property out, in both forms that it may have; whether there was any."""
+    found = False
     for description in _descriptions(rdf):
-        if SOURCE_TYPE in description.attrib:
-            del description.attrib[SOURCE_TYPE]
-        for element in description.findall(SOURCE_TYPE):
+        if name in description.attrib:
+            del description.attrib[name]
+            found = True
+        for element in description.findall(name):
             description.remove(element)
+            found = True
+    return found
+
+
+def _set_source_type(rdf: etree._Element) -> None:
+    _remove(rdf, SOURCE_TYPE)
     source_type = etree.SubElement(_first_description(rdf), SOURCE_TYPE, nsmap={"Iptc4xmpExt": IPTC_EXTENSION})
     source_type.text = PARTLY_BY_A_TRAINED_MODEL
 

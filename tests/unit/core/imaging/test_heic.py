@@ -8,6 +8,7 @@ from PIL import Image
 
 from core.errors import ImageError
 from core.imaging import heic, lab
+from core.imaging.avif_metadata import NCLX_LOSS
 from core.imaging.metadata import Portable, srgb_profile
 from core.imaging.orientation import upright
 from core.imaging.scan import ImageLimits
@@ -107,6 +108,19 @@ def test_a_profile_tells_the_tone(color, decoded, make, matrix_profile):
 def test_levels_for_hdr_screens_are_refused(color, limits, make):
     content = make("RGB", color[:250], color_primaries=9, transfer_characteristics=16, matrix_coefficients=9)
     assert refusal(heic.decode, content, limits) == "unsupported_format"
+
+
+@pytest.mark.parametrize(("primaries", "transfer", "losses"), [
+    (1, 13, ()), (2, 2, ()), (12, 13, (NCLX_LOSS,)), (9, 1, (NCLX_LOSS,)),
+])  # fmt: skip
+def test_another_color_space_than_srgb_that_numbers_tell_is_told(color, decoded, make, primaries, transfer, losses):
+    numbers = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 6}
+    assert decoded(make("RGB", color[:64, :96], **numbers)).losses == losses
+
+
+def test_a_profile_goes_before_numbers(color, decoded, make):
+    profile = {"icc_profile": srgb_profile(), "icc_profile_type": "prof"}
+    assert decoded(make("RGB", color[:64, :96], color_primaries=12, **profile)).losses == ()
 
 
 def test_further_pictures_are_told(color, decoded):

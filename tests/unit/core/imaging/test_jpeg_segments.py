@@ -1,4 +1,7 @@
+import base64
+import hashlib
 import io
+import re
 import struct
 
 import pytest
@@ -84,3 +87,77 @@ def test_exif_describes_a_picture_in_srgb(gray, read, save, write_as):
         assert dict(seen).keys() == {271, ExifTags.IFD.Exif}
         assert seen.get_ifd(ExifTags.IFD.Exif) == {0x9003: "1931:01:02 03:04:05", 0xA001: 1}
     assert read(content).losses == ()
+
+
+BASIC = 'xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+NOTE = 'xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
+
+
+def packet(inner, attributes=""):
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" {BASIC} {NOTE} {attributes}>{inner}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def thumbnails(content):
+    """The property that holds a small JPEG."""
+    image = base64.b64encode(content).decode()
+    return (
+        '<xmp:Thumbnails><rdf:Alt><rdf:li rdf:parseType="Resource"><xmpGImg:image '
+        f'xmlns:xmpGImg="http://ns.adobe.com/xap/1.0/g/img/">{image}</xmpGImg:image></rdf:li></rdf:Alt></xmp:Thumbnails>'
+    )
+
+
+def extended(extension):
+    """A packet that points to an extension, and its segments."""
+    name = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
+    head = b"http://ns.adobe.com/xmp/extension/\0" + name.encode()
+    starts = range(0, len(extension), 60_000)
+    parts = [head + struct.pack(">II", len(extension), i) + extension[i : i + 60_000] for i in starts]
+    main = packet("<xmp:Label>box 7</xmp:Label>", f'xmpNote:HasExtendedXMP="{name}"')
+    return main, b"".join(segment(0xE1, part) for part in parts)
+
+
+def extension_of(content):
+    """The extension that a JPEG's packet points to, put together by what its segments tell."""
+    name = re.search(rb'HasExtendedXMP="([0-9A-F]{32})"', opened(content).info["xmp"])[1]
+    head = b"http://ns.adobe.com/xmp/extension/\0" + name
+    parts = [data[len(head) :] for kind, data in opened(content).applist if kind == "APP1" and data.startswith(head)]
+    whole = b"".join(part[8:] for part in sorted(parts, key=lambda part: part[4:8]))
+    assert all(int.from_bytes(part[:4]) == len(whole) for part in parts)
+    assert hashlib.md5(whole, usedforsecurity=False).hexdigest().upper().encode() == name
+    return whole
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WebP"])
+def test_the_small_pictures_in_xmp_go_and_are_told(gray, small, save, write_as, provenance, file_format):
+    original = save(gray, "JPEG", xmp=packet("<xmp:Label>box 7</xmp:Label>" + thumbnails(small)))
+    content, _ = write_as(original, file_format)
+    assert b"Thumbnails" in content
+    result, losses = write_as(content, provenance=provenance)
+    assert losses == (THUMBNAIL_LOSS,)
+    assert b"Thumbnails" not in result
+    assert b"xmpGImg" not in result
+    assert b"box 7" in result
+
+
+@pytest.mark.parametrize("further", ["", "<xmp:Nickname>" + "a long story " * 9000 + "</xmp:Nickname>"])
+def test_the_small_pictures_in_an_extension_of_xmp_go_and_the_rest_of_it_stays(
+    gray, small, save, write_as, provenance, further
+):
+    main, extension = extended(packet(further + thumbnails(small * 40)))
+    content = save(gray, "JPEG", xmp=main, extra=extension)
+    result, losses = write_as(content, provenance=provenance)
+    assert losses == (THUMBNAIL_LOSS,)
+    assert b"Thumbnails" not in extension_of(result)
+    assert (b"a long story " * 9000 in extension_of(result)) == bool(further)
+    assert b"box 7" in opened(result).info["xmp"]
+    assert b"DigitalSourceType" in opened(result).info["xmp"]
+
+
+def test_an_extension_of_xmp_without_small_pictures_stays_as_it_is(gray, save, write_as, provenance):
+    main, extension = extended(packet("<xmp:Nickname>" + "a long story " * 9000 + "</xmp:Nickname>"))
+    result, losses = write_as(save(gray, "JPEG", xmp=main, extra=extension), provenance=provenance)
+    assert losses == ()
+    assert extension in result

@@ -2,8 +2,9 @@
 
     python -m benchmarks.colors VALIDATION --out benchmarks/results/colors
 
-The photographs are parted by the hash of their bytes: what is chosen from is measured on the calibration half, and the
-model as it is, and gray, on the other half too, which nothing is chosen by.
+The photographs are parted by the hash of their bytes, as they were when the default weights were chosen: what is chosen
+from is measured on the calibration half, and the model as it is, and gray, on the other half too, which nothing was
+chosen by.
 """
 
 import argparse
@@ -23,7 +24,9 @@ from core.runtimes import choose_runtime
 from core.settings import SOURCE_ROOT
 from core.training.evaluation import Pixels, Predict, center_crop, evaluate, gray, model_predictor
 from core.training.sources import decode_photo, find_photos
+from core.training.split import SHARES, share_of
 
+CALIBRATION_SHARES = SHARES // 2
 SATURATIONS = (0.8, 0.9, 1.1, 1.2, 1.3, 1.5)
 EDGES_PX = (128, 256)
 SCORES = ("cf", "cf_truth", "dcf", "cf_error", "psnr", "ssim", "de00", "auc", "auc_balanced")
@@ -36,7 +39,8 @@ def halves(validation: Path, count: int) -> tuple[list[Pixels], list[Pixels]]:
         if number == count:
             break
         content = photo.read()
-        parts[hashlib.sha256(content).digest()[0] % 2].append(center_crop(decode_photo(content)))
+        is_reported = share_of(hashlib.sha256(content).hexdigest()) >= CALIBRATION_SHARES
+        parts[is_reported].append(center_crop(decode_photo(content)))
     return parts
 
 

@@ -131,7 +131,7 @@ def is_begun(path: Path, config: TrainingConfig, parent_sha256: str) -> bool:
     Raises:
         CheckpointError: `other_config` or `other_parent` (it is another run's); `damaged_state`.
     """
-    content = _read(path)
+    content = _read(path, mapped=True)
     if content is not None:
         _require_same(path, content["identity"], {"config": config.model_dump_json(), "parent": parent_sha256})
     return content is not None
@@ -154,11 +154,11 @@ def _require_same(path: Path, found: Mapping[str, str], wanted: Mapping[str, str
             raise refusal(path, part)
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
-    """What save wrote; None where it wrote nothing."""
+def _read(folder: Path, *, mapped: bool = False) -> dict[str, Any] | None:
+    """What save wrote; None where it wrote nothing. Mapped, of its tensors only what is looked at is read."""
     path = folder / STATE_NAME
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         is_ours = content["format"] == FORMAT
     except FileNotFoundError:
         return None

@@ -8,7 +8,6 @@ import pytest
 from skimage import color, data, transform
 
 from core.checkpoints import read_metadata
-from core.runtimes.converted import Form, converted_model
 from core.settings import SOURCE_ROOT
 
 MODELS = SOURCE_ROOT / "models"
@@ -22,6 +21,9 @@ def models_dir() -> Path:
 @pytest.fixture(scope="session")
 def cache_dir(runtimes_dir: Path) -> Path:
     """Holds the shipped model as OpenVINO wants it, in both forms."""
+    # Here, so that the tests of CUDA run where OpenVINO is not installed.
+    from core.runtimes.converted import Form, converted_model
+
     for form in get_args(Form):
         converted_model(MODELS, read_metadata(MODELS), runtimes_dir, form)
     return runtimes_dir

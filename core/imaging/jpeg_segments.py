@@ -230,7 +230,8 @@ def own_segments(metadata: Metadata, output: Output) -> tuple[list[Segment], tup
         losses += (EXTENSION_LOSS,) * bool(extension)
         segments = [segment for segment in segments if not _is_extension(segment)]
     elif cut != extension:
-        segments[place:place] = [(APP1, XMP + xmp.with_extension(packet, _name_of(cut))), *_extension_segments(cut)]
+        rest = xmp.unwrapped(cut)
+        segments[place:place] = [(APP1, XMP + xmp.with_extension(packet, _name_of(rest))), *_extension_segments(rest)]
         return segments, losses
     segments[place:place] = _xmp_segments(packet, output)
     return segments, losses
@@ -271,8 +272,9 @@ def _xmp_segments(packet: bytes, output: Output) -> list[Segment]:
     """One segment, or, for what is too large for one, a short packet that points to an extension in further ones."""
     if len(XMP) + len(packet) <= MAX_PAYLOAD_BYTES:
         return [(APP1, XMP + packet)]
-    main, _ = labelled(xmp.with_extension(xmp.EMPTY, _name_of(packet)), output)
-    return [(APP1, XMP + main), *_extension_segments(packet)]
+    extension = xmp.unwrapped(packet)
+    main, _ = labelled(xmp.with_extension(xmp.EMPTY, _name_of(extension)), output)
+    return [(APP1, XMP + main), *_extension_segments(extension)]
 
 
 def _name_of(extension: bytes) -> str:

@@ -68,6 +68,11 @@ def with_extension(packet: bytes, name: str) -> bytes:
     return _serialized(root)
 
 
+def unwrapped(packet: bytes) -> bytes:
+    """A packet that was written here, without its wrapper, which JPEG's extensions do not have."""
+    return packet.removeprefix(BEGIN).removesuffix(END)
+
+
 def label(packet: bytes, provenance: Provenance) -> bytes:
     """A packet with all that was in it, an IPTC Digital Source Type, and one more event in its history.
 

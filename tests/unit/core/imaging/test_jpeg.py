@@ -123,6 +123,7 @@ def test_xmp_past_64_kb_is_kept_in_an_extension(gray, read, save, write_as, prov
     ]
     whole = b"".join(parts)
     assert hashlib.md5(whole, usedforsecurity=False).hexdigest().upper().encode() == name
+    assert whole.startswith(b"<x:xmpmeta")
     assert b"long " * 20_000 in whole
     assert b"compositeWithTrainedAlgorithmicMedia" in image.info["xmp"]
     again, losses = write_as(result, provenance=provenance)

@@ -151,6 +151,7 @@ def test_the_small_pictures_in_an_extension_of_xmp_go_and_the_rest_of_it_stays(
     result, losses = write_as(content, provenance=provenance)
     assert losses == (THUMBNAIL_LOSS,)
     assert b"Thumbnails" not in extension_of(result)
+    assert extension_of(result).startswith(b"<x:xmpmeta")
     assert (b"a long story " * 9000 in extension_of(result)) == bool(further)
     assert b"box 7" in opened(result).info["xmp"]
     assert b"DigitalSourceType" in opened(result).info["xmp"]

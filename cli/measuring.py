@@ -105,7 +105,7 @@ def measure(
 
 
 class Ways:
-    """The ways that are compared, each working on all photographs once."""
+    """The ways that are compared, each working on all photographs once, the engine as often as makes a hundred."""
 
     def __init__(self, settings: Settings, colorizer: Colorizer, jpegs: Sequence[bytes]) -> None:
         self._jpegs = jpegs

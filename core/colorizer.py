@@ -18,6 +18,7 @@ from core.runtimes.protocol import Runtime
 
 STRIDE = 32
 MAX_ASPECT = 4
+ABSURD_AB = 1000
 MAX_NETWORK_PIXELS = 512 * 1024
 
 
@@ -177,6 +178,7 @@ class Colorizer:
         orientation = page.metadata.orientation
         small = shrink_lightness(page, *network_size(page.height, page.width, edge_px))
         ab = self.runtime.predict(np.ascontiguousarray(upright(small, orientation)))
-        if not np.isfinite(ab).all():
+        # Whatever is no number is not below it either.
+        if not (np.abs(ab) < ABSURD_AB).all():
             raise CheckpointError("bad_prediction", f"Model {self.version} gave no numbers for this picture.")
         return small, stored(ab, orientation)

@@ -192,7 +192,7 @@ class Engine:
         losses = codec.encode([reduced or pages[0], *pages[1:]], scan, output, target)
         return Processed(
             format=codec.result_format(scan.format, output.format, len(scan.pages)),
-            losses=(*scan.losses, *losses, *colorized.losses, *_kept_pages(left)),
+            losses=tuple(dict.fromkeys((*scan.losses, *losses, *colorized.losses, *_kept_pages(left)))),
             warning=warning_of(colorized, options),
             lightness_error=colorized.lightness_error,
             mean_chroma=colorized.mean_chroma,

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from core.errors import ImageError
 from core.imaging import metadata as meta
-from core.imaging.isobmff import Box, contents, file_boxes, make_box, read_boxes
+from core.imaging.isobmff import CREDENTIALS_ID, Box, contents, file_boxes, make_box, read_boxes
 from core.imaging.metadata import Metadata, Portable
 from core.imaging.output import Output
 from core.imaging.portable import exif_block, labelled
@@ -112,7 +112,7 @@ def _read_channels(stream: BinaryIO, box: Box | None) -> tuple[tuple[int, int, i
 
 def read_metadata(file: Jp2) -> tuple[Metadata, tuple[str, ...]]:
     """Gather what a file carries beside its pixels, and in words what of it the result will not have."""
-    kept = [_for_result(box) for box in file.boxes]
+    kept = [_for_result(box) for box in file.boxes if box[1][:16] != CREDENTIALS_ID]
     boxes = [box for box, _ in kept]
     found = {data[:16]: data[16:] for kind, data in reversed(boxes) if kind == b"uuid"}
     exif, exif_losses = meta.readable_exif(meta.bare_exif(found.get(EXIF_ID, b"")))
@@ -126,7 +126,8 @@ def read_metadata(file: Jp2) -> tuple[Metadata, tuple[str, ...]]:
         unportable=(*exif_losses, *others),
         chunks=(*((kind, data) for kind, data in boxes), *(((b"res ", file.resolution),) if file.resolution else ())),
     )
-    return metadata, (meta.THUMBNAIL_LOSS,) * any(was_cut for _, was_cut in kept)
+    losses = (meta.THUMBNAIL_LOSS,) * any(was_cut for _, was_cut in kept)
+    return metadata, losses + (meta.CREDENTIALS_LOSS,) * (len(kept) < len(file.boxes))
 
 
 def _for_result(box: Chunk) -> tuple[Chunk, bool]:

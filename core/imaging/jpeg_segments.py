@@ -27,7 +27,7 @@ EXIF = b"Exif\0\0"
 ICC = b"ICC_PROFILE\0"
 JFIF = b"JFIF\0"
 JFXX = b"JFXX\0"
-JUMBF = b"JP"
+BOXES = b"JP"
 MPF = b"MPF\0"
 PHOTOSHOP = b"Photoshop 3.0\0"
 C2PA_DESCRIPTION = b"jumdc2pa"
@@ -130,7 +130,7 @@ def read_metadata(header: Header) -> Metadata:
         dpi=_jfif_dpi(header) or meta.exif_dpi(exif),
         portable=Portable(
             exif=exif,
-            xmp=next(iter(header.payloads(APP1, XMP)), b""),
+            xmp=_portable_xmp(header),
             iptc=iptc.from_resources(resources),
         ),
         unportable=exif_losses + _unportable(header, resources),
@@ -138,18 +138,25 @@ def read_metadata(header: Header) -> Metadata:
     )
 
 
+def _portable_xmp(header: Header) -> bytes:
+    """The packet, which points to no extension, since other formats have none."""
+    packet = next(iter(header.payloads(APP1, XMP)), b"")
+    return xmp.with_extension(packet, "") if xmp.extension_name(packet) else packet
+
+
 def without_credentials(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """The same segments but those of a C2PA manifest, which is made for the old pixels and no longer true.
 
-    A JUMBF box that is spread over several segments has the same number in each, and its description in the first.
+    A box that is spread over several segments has the same number and kind in each, and its description in the first.
     """
-    numbers = {_box_number(segment) for segment in segments if C2PA_DESCRIPTION in segment[1][:48]} - {None}
-    return tuple(segment for segment in segments if _box_number(segment) not in numbers)
+    boxes = {_box_of(segment) for segment in segments if C2PA_DESCRIPTION in segment[1][:48]} - {None}
+    return tuple(segment for segment in segments if _box_of(segment) not in boxes)
 
 
-def _box_number(segment: Segment) -> bytes | None:
+def _box_of(segment: Segment) -> tuple[bytes, bytes] | None:
+    """Number and kind of the box that a segment has a part of."""
     marker, payload = segment
-    return payload[2:4] if marker == APP11 and payload.startswith(JUMBF) else None
+    return (payload[2:4], payload[12:16]) if marker == APP11 and payload.startswith(BOXES) else None
 
 
 def _kept(segments: Sequence[Segment]) -> Iterator[Segment]:
@@ -216,24 +223,22 @@ def own_segments(metadata: Metadata, output: Output) -> tuple[list[Segment], tup
     if output.provenance is None:
         return segments, ()
     packet, losses = labelled(metadata.portable.xmp, output)
-    extension = _read_extension(segments)
-    cut = xmp.without_thumbnails(extension)
-    if cut != extension:
-        segments = [segment for segment in segments if not _is_extension(segment)]
-        losses += (meta.THUMBNAIL_LOSS,)
+    extensions = [segment for segment in segments if _is_extension(segment)]
+    segments = [segment for segment in segments if not _is_extension(segment)]
     place = next((i for i, s in enumerate(segments) if s[0] == APP1 and s[1].startswith(XMP)), None)
     if place is None:
         place = next((i for i, s in enumerate(segments) if not s[1].startswith((JFIF, EXIF))), len(segments))
+        name = ""
     else:
-        del segments[place]
-    if len(XMP) + len(packet) > MAX_PAYLOAD_BYTES:
-        losses += (EXTENSION_LOSS,) * bool(extension)
-        segments = [segment for segment in segments if not _is_extension(segment)]
-    elif cut != extension:
-        rest = xmp.unwrapped(cut)
-        segments[place:place] = [(APP1, XMP + xmp.with_extension(packet, _name_of(rest))), *_extension_segments(rest)]
-        return segments, losses
-    segments[place:place] = _xmp_segments(packet, output)
+        name = xmp.extension_name(segments.pop(place)[1][len(XMP) :])
+    extensions, name, cut_losses = _cut_extensions(extensions, name)
+    losses += cut_losses
+    main = xmp.with_extension(packet, name) if name else packet
+    if len(XMP) + len(main) <= MAX_PAYLOAD_BYTES:
+        segments[place:place] = [(APP1, XMP + main), *extensions]
+    else:
+        losses += (EXTENSION_LOSS,) * bool(extensions)
+        segments[place:place] = _xmp_segments(packet, output)
     return segments, losses
 
 
@@ -241,10 +246,43 @@ def _is_extension(segment: Segment) -> bool:
     return segment[0] == APP1 and segment[1].startswith(XMP_EXTENSION)
 
 
-def _read_extension(segments: Sequence[Segment]) -> bytes:
-    """The extension of XMP that is spread over segments, of which each tells its place."""
-    parts = [payload[len(XMP_EXTENSION) + 36 :] for _, payload in filter(_is_extension, segments)]
-    return b"".join(part[4:] for part in sorted(parts, key=lambda part: part[:4]))
+def _cut_extensions(extensions: list[Segment], name: str) -> tuple[list[Segment], str, tuple[str, ...]]:
+    """The extensions of XMP as a result has them.
+
+    Args:
+        extensions: their segments; there may be some that the packet does not point to.
+        name: of the one that the packet points to; "" for none.
+
+    Returns:
+        The segments, the name of what the packet is to point to, and what was lost.
+    """
+    losses: tuple[str, ...] = ()
+    for known in dict.fromkeys(map(_extension_name, extensions)):
+        parts = [segment for segment in extensions if _extension_name(segment) == known]
+        whole = _joined_extension(parts)
+        cut, cut_losses = xmp.without_old_picture(whole)
+        if not cut_losses and (b"Thumbnails" not in whole or xmp.is_readable(whole)):
+            continue
+        extensions = [segment for segment in extensions if segment not in parts]
+        if cut_losses and known == name.encode():
+            rest = xmp.unwrapped(cut)
+            name = _name_of(rest)
+            extensions += _extension_segments(rest)
+            losses += cut_losses
+        else:
+            losses += (EXTENSION_LOSS,)
+    is_there = name.encode() in map(_extension_name, extensions)
+    return extensions, name if is_there else "", losses
+
+
+def _extension_name(segment: Segment) -> bytes:
+    return segment[1][len(XMP_EXTENSION) :][:32]
+
+
+def _joined_extension(parts: Sequence[Segment]) -> bytes:
+    """An extension that is spread over segments, of which each tells its place."""
+    data = sorted((payload[len(XMP_EXTENSION) + 36 :] for _, payload in parts), key=lambda part: part[:4])
+    return b"".join(part[4:] for part in data)
 
 
 def foreign_segments(metadata: Metadata, output: Output) -> tuple[list[Segment], tuple[str, ...]]:

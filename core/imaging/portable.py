@@ -11,7 +11,6 @@ from core.imaging.metadata import (
     RATIONAL,
     RESOLUTION_UNIT,
     SHORT,
-    THUMBNAIL_LOSS,
     X_RESOLUTION,
     Y_RESOLUTION,
     Metadata,
@@ -28,9 +27,8 @@ def labelled(packet: bytes, output: Output) -> tuple[bytes, tuple[str, ...]]:
     if output.provenance is None:
         return packet, ()
     losses: tuple[str, ...] = (UNREADABLE_XMP_LOSS,) * bool(packet and not xmp.is_readable(packet))
-    cut = xmp.without_thumbnails(packet)
-    losses += (THUMBNAIL_LOSS,) * (cut != packet)
-    return xmp.label(cut, output.provenance), losses
+    cut, cut_losses = xmp.without_old_picture(packet)
+    return xmp.label(cut, output.provenance), losses + cut_losses
 
 
 def exif_block(metadata: Metadata) -> bytes:

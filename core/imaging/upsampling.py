@@ -86,7 +86,7 @@ class Taps:
 
     def part(self, rows: slice) -> "Taps":
         """Of some of the pixels."""
-        return Taps(self.first[rows], self.cubic[:, rows], self.between[rows])
+        return Taps(self.first[rows], np.ascontiguousarray(self.cubic[:, rows]), self.between[rows])
 
 
 def _cubic(d: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -266,7 +266,7 @@ def _upsample(planes: Floats, lightness: Floats, across: Any, down: Any, ab: Flo
 def shrink_lightness(page: Page, height: int, width: int) -> Floats:
     """The lightness of a page, averaged down (or interpolated up) to float32 (height, width) in 0..100.
 
-    Done band by band, so that no full-size array of floats is needed.
+    Done band by band, so that a picture of many rows needs no full-size array of floats.
     """
     bands = ((rows.start, page.lightness_rows(rows)) for rows in page.bands())
     if page.height > height:

@@ -1,13 +1,14 @@
 """The label in a result's XMP: that a machine colored it, with what, when.
 
 Sources: ISO 16684-1 (XMP packets), Adobe XMP specification part 2 (xmpMM:History, ResourceEvent), IPTC Photo Metadata
-Standard (Digital Source Type) and the vocabulary it takes its values from.
+Standard (Digital Source Type) and the vocabulary it takes its values from, C2PA 2.1 (dcterms:provenance).
 """
 
 from collections.abc import Iterator
 
 from lxml import etree
 
+from core.imaging.metadata import CREDENTIALS_LOSS, THUMBNAIL_LOSS
 from core.imaging.output import Provenance
 
 MAX_BYTES = 8 << 20
@@ -17,12 +18,14 @@ MEDIA_MANAGEMENT = "http://ns.adobe.com/xap/1.0/mm/"
 BASIC = "http://ns.adobe.com/xap/1.0/"
 EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 NOTE = "http://ns.adobe.com/xmp/note/"
+TERMS = "http://purl.org/dc/terms/"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 SOURCE_TYPE = f"{{{IPTC_EXTENSION}}}DigitalSourceType"
 PARTLY_BY_A_TRAINED_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 HISTORY = f"{{{MEDIA_MANAGEMENT}}}History"
 THUMBNAILS = f"{{{BASIC}}}Thumbnails"
+CREDENTIALS = f"{{{TERMS}}}provenance"
 EXTENSION = f"{{{NOTE}}}HasExtendedXMP"
 
 BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
@@ -43,13 +46,29 @@ def is_readable(packet: bytes) -> bool:
     return True
 
 
-def without_thumbnails(packet: bytes) -> bytes:
-    """A packet without small copies of the picture; one that has none, or cannot be read, stays as it is."""
+def without_old_picture(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """A packet without what shows or vouches for the old picture, and in words what that is.
+
+    That are small copies, and the address of content credentials that lie elsewhere. A packet that has none of them,
+    or cannot be read, stays as it is.
+    """
     try:
         root, rdf = _parse(packet)
     except _UnreadableError:
-        return packet
-    return _serialized(root) if _remove(rdf, THUMBNAILS) else packet
+        return packet, ()
+    losses = (THUMBNAIL_LOSS,) * _remove(rdf, THUMBNAILS)
+    losses += (CREDENTIALS_LOSS,) * _remove(rdf, CREDENTIALS, "http")
+    return (_serialized(root), losses) if losses else (packet, ())
+
+
+def extension_name(packet: bytes) -> str:
+    """The name of the extension that a packet points to; "" for none, or where the packet cannot be read."""
+    try:
+        _, rdf = _parse(packet)
+    except _UnreadableError:
+        return ""
+    told = [value for description in _descriptions(rdf) for value in _values(description, EXTENSION)]
+    return told[0].strip() if told else ""
 
 
 def with_extension(packet: bytes, name: str) -> bytes:
@@ -140,16 +159,23 @@ def _first_description(rdf: etree._Element) -> etree._Element:
     return etree.SubElement(rdf, _rdf("Description"), {_rdf("about"): ""}) if found is None else found
 
 
-def _remove(rdf: etree._Element, name: str) -> bool:
-    """Take a property out, in both forms that it may have; whether there was any."""
+def _values(description: etree._Element, name: str) -> list[str]:
+    """A property's values, in both forms that it may have."""
+    elements = [element.text or "" for element in description.findall(name)]
+    return [str(description.attrib[name]), *elements] if name in description.attrib else elements
+
+
+def _remove(rdf: etree._Element, name: str, beginning: str = "") -> bool:
+    """Take a property out, in both forms, where its value begins with some letters; whether there was any."""
     found = False
     for description in _descriptions(rdf):
-        if name in description.attrib:
+        if name in description.attrib and str(description.attrib[name]).startswith(beginning):
             del description.attrib[name]
             found = True
         for element in description.findall(name):
-            description.remove(element)
-            found = True
+            if (element.text or "").strip().startswith(beginning):
+                description.remove(element)
+                found = True
     return found
 
 

@@ -22,6 +22,10 @@ Smaller ones are computed side by side, and their memory is kept for the next on
 KEPT_PRIMITIVES = 1000
 """Layers made ready for a size, kept per stream for the next picture of that size: about 15 sizes."""
 
+FILLERS = frozenset({"Intel", "with", "and", "support", "extensions"})
+MOST_LETTERS = 69
+"""What a runtime's name tells of instruction sets: oneDNN has sentences for them, of up to 130 letters."""
+
 FIRST_EDGE_PX = 64
 """What the first inference of a runtime is made with."""
 
@@ -125,4 +129,9 @@ def _capabilities() -> list[str]:
 def _isa(compiled: "openvino.CompiledModel") -> str:
     """The instruction set that the sums are computed with, e.g. "AVX2"; it decides their order."""
     needs = dict(part.partition("=")[::2] for part in compiled.get_property("RUNTIME_REQUIREMENTS").split(";"))
-    return needs.get("isa", "").removeprefix("Intel ") or "unknown"
+    return shortened(needs.get("isa", "")) or "unknown"
+
+
+def shortened(instructions: str) -> str:
+    """A sentence about instruction sets without its fillers, no longer than MOST_LETTERS."""
+    return " ".join(word for word in instructions.replace(",", "").split() if word not in FILLERS)[:MOST_LETTERS]

@@ -1,4 +1,5 @@
 import io
+import struct
 import threading
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from core.colorizer import Colorizer
 from core.engine import Engine, MemoryGate, Processed, Skipped, memory_needed
 from core.errors import ImageError
 from core.imaging.codec import ImageLimits, probe
+from core.imaging.metadata import THUMBNAIL_LOSS
 from core.options import JobOptions
 
 LIMITS = ImageLimits(50_000_000, 2**30)
@@ -134,6 +136,19 @@ def test_levels_that_cannot_come_back_are_told(process, gray):
     levels[:2, :100] = 1
     processed, _ = process(saved(levels, icc_profile=profile))
     assert "the gray level of 200 pixels, which 8 bits of sRGB cannot tell from another" in processed.losses
+
+
+def test_what_is_lost_in_two_places_is_told_once(process, gray):
+    small = saved(gray[:60, :80], "JPEG")
+    photoshop = b"Photoshop 3.0\x008BIM" + struct.pack(">HHI", 1036, 0, len(small)) + small + bytes(len(small) % 2)
+    xmp = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"><xmp:Thumbnails><rdf:Alt/>'
+        "</xmp:Thumbnails></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    segment = b"\xff\xed" + (len(photoshop) + 2).to_bytes(2) + photoshop
+    processed, _ = process(saved(gray, "JPEG", xmp=xmp.encode(), extra=segment))
+    assert processed.losses == (THUMBNAIL_LOSS,)
 
 
 def test_fog_is_done_with_a_warning(process):

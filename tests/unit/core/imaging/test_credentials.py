@@ -79,3 +79,47 @@ def test_all_segments_of_a_large_manifest_go_and_other_boxes_of_that_kind_stay(g
     assert other in result
     assert result.count(b"signed" * 1000) == other.count(b"signed" * 1000)
     assert b"c2pa" not in result
+
+
+def test_a_box_of_another_kind_with_the_same_number_stays(gray, read, save, write_as):
+    residue = make_box(b"RESI", b"what another coder left" * 20)
+    content = save(gray, "JPEG", extra=segments(store(size=100), 1) + segments(residue, 1))
+    assert read(content).losses == (CREDENTIALS_LOSS,)
+    assert segments(residue, 1) in write_as(content)[0]
+
+
+def test_jpeg_2000_loses_them_too(gray, read, save, write_as):
+    content = save(gray, "JPEG2000", irreversible=False)
+    place = content.index(b"jp2c") - 4
+    signed = content[:place] + make_box(b"uuid", CREDENTIALS_ID, store()) + content[place:]
+    assert read(signed).losses == (CREDENTIALS_LOSS,)
+    assert b"c2pa" not in write_as(signed)[0]
+
+
+ADDRESS = "https://archive.example/manifests/7.c2pa"
+
+
+@pytest.mark.parametrize("told", [
+    (f'dcterms:provenance="{ADDRESS}"', ""), ("", f"<dcterms:provenance>{ADDRESS}</dcterms:provenance>"),
+])  # fmt: skip
+def test_the_address_of_credentials_goes_too(gray, save, write_as, provenance, told):
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" {told[0]}>{told[1]}'
+        "<dcterms:medium>glass plate</dcterms:medium></rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+    result, losses = write_as(save(gray, "JPEG", xmp=packet), provenance=provenance)
+    assert losses == (CREDENTIALS_LOSS,)
+    assert b"archive.example" not in result
+    assert b"glass plate" in result
+
+
+def test_words_about_where_a_picture_was_stay(gray, save, write_as, provenance):
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/">'
+        b"<dcterms:provenance>found in a box</dcterms:provenance></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    result, losses = write_as(save(gray, "JPEG", xmp=packet), provenance=provenance)
+    assert losses == ()
+    assert b"found in a box" in result

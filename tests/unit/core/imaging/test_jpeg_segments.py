@@ -8,6 +8,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from core.imaging.iptc import to_resource
+from core.imaging.jpeg_segments import EXTENSION_LOSS
 from core.imaging.metadata import THUMBNAIL_LOSS
 
 PHOTOSHOP = b"Photoshop 3.0\0"
@@ -162,3 +163,39 @@ def test_an_extension_of_xmp_without_small_pictures_stays_as_it_is(gray, save, w
     result, losses = write_as(save(gray, "JPEG", xmp=main, extra=extension), provenance=provenance)
     assert losses == ()
     assert extension in result
+
+
+@pytest.mark.parametrize("letters", [64_700, 64_800, 64_840, 64_870, 64_900])
+def test_a_packet_that_nearly_fills_its_segment_and_an_extension_that_is_cut_fit(
+    gray, small, save, write_as, provenance, letters
+):
+    _, segments = extended(packet(thumbnails(small)))
+    name = segments[4 + 35 : 4 + 35 + 32].decode()
+    main = packet("", f'xmpNote:HasExtendedXMP="{name}"')
+    label = b"<xmp:Label>" + b"x" * (letters - len(main)) + b"</xmp:Label>"
+    main = main.replace(b"></rdf:Description>", b">" + label + b"</rdf:Description>")
+    result, losses = write_as(save(gray, "JPEG", xmp=main, extra=segments), provenance=provenance)
+    assert THUMBNAIL_LOSS in losses
+    assert b"x" * (letters - 2000) in result
+    assert b"Thumbnails" not in result
+
+
+def test_small_pictures_in_an_extension_that_nothing_points_to_or_that_cannot_be_read_go_with_it(
+    gray, small, save, write_as, provenance
+):
+    main, named = extended(packet("<xmp:Nickname>" + "a long story " * 9000 + "</xmp:Nickname>"))
+    _, orphan = extended(packet(thumbnails(small)))
+    _, broken = extended(packet(thumbnails(small))[:-5])
+    result, losses = write_as(save(gray, "JPEG", xmp=main, extra=orphan + named + broken), provenance=provenance)
+    assert losses == (EXTENSION_LOSS,)
+    assert b"Thumbnails" not in result
+    assert b"a long story " * 9000 in extension_of(result)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WebP", "TIFF"])
+def test_other_formats_do_not_point_to_an_extension_that_they_lack(gray, save, write_as, provenance, file_format):
+    main, extension = extended(packet("<xmp:Nickname>" + "a long story " * 9000 + "</xmp:Nickname>"))
+    result, losses = write_as(save(gray, "JPEG", xmp=main, extra=extension), file_format, provenance=provenance)
+    assert EXTENSION_LOSS in losses
+    assert b"box 7" in result
+    assert b"HasExtendedXMP" not in result

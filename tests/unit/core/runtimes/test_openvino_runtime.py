@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from core.checkpoints import load_generator, read_metadata
+from core.records import Photo
 from core.runtimes import openvino_runtime
 from core.runtimes.openvino_runtime import OpenVinoRuntime
 
@@ -149,8 +150,24 @@ def test_the_name_tells_software_version_device_precision_and_instruction_set(ru
     assert (software, device) == ("openvino", "cpu")
     assert version[0].isdigit()
     assert precision in (("int8",) if form == "int8" else ("f32", "bf16"))
-    # Some names are one word, such as AVX2, and some a sentence: AVX-512 with Intel DL Boost and bfloat16 support.
-    assert re.fullmatch(r"\((?!unknown)\w[\w -]*\)", instructions)
+    assert re.fullmatch(r"\((?!unknown)\w[\w. -]*\)", instructions)
+    assert len(runtime.name) <= Photo.runtime.type.length
+
+
+@pytest.mark.parametrize(("sentence", "short"), [
+    ("Intel SSE4.1", "SSE4.1"),
+    ("Intel AVX2", "AVX2"),
+    ("Intel AVX-512 with Intel DL Boost and bfloat16 support", "AVX-512 DL Boost bfloat16"),
+    (
+        "Intel AVX-512 with float16, Intel DL Boost and bfloat16 support and Intel AMX with bfloat16, float16 and "
+        "8-bit integer support",
+        "AVX-512 float16 DL Boost bfloat16 AMX bfloat16 float16 8-bit integer",
+    ),
+])  # fmt: skip
+def test_a_sentence_of_instruction_sets_is_shortened_to_what_the_database_holds(sentence, short):
+    assert openvino_runtime.shortened(sentence) == short
+    longest = openvino_runtime.shortened(f"{sentence} " * 9)
+    assert len(f"openvino 2026.10.10 cpu int8 ({longest})") <= Photo.runtime.type.length
 
 
 FIRST_INFERENCES = """

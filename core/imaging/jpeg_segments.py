@@ -130,18 +130,13 @@ def read_metadata(header: Header) -> Metadata:
         dpi=_jfif_dpi(header) or meta.exif_dpi(exif),
         portable=Portable(
             exif=exif,
-            xmp=_portable_xmp(header),
+            # Other formats have no extensions to point to.
+            xmp=xmp.with_extension(next(iter(header.payloads(APP1, XMP)), b""), ""),
             iptc=iptc.from_resources(resources),
         ),
         unportable=exif_losses + _unportable(header, resources),
         segments=tuple(_kept(without_credentials(header.segments))),
     )
-
-
-def _portable_xmp(header: Header) -> bytes:
-    """The packet, which points to no extension, since other formats have none."""
-    packet = next(iter(header.payloads(APP1, XMP)), b"")
-    return xmp.with_extension(packet, "") if xmp.extension_name(packet) else packet
 
 
 def without_credentials(segments: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -226,12 +221,12 @@ def own_segments(metadata: Metadata, output: Output) -> tuple[list[Segment], tup
     extensions = [segment for segment in segments if _is_extension(segment)]
     segments = [segment for segment in segments if not _is_extension(segment)]
     place = next((i for i, s in enumerate(segments) if s[0] == APP1 and s[1].startswith(XMP)), None)
+    old = b""
     if place is None:
         place = next((i for i, s in enumerate(segments) if not s[1].startswith((JFIF, EXIF))), len(segments))
-        name = ""
     else:
-        name = xmp.extension_name(segments.pop(place)[1][len(XMP) :])
-    extensions, name, cut_losses = _cut_extensions(extensions, name)
+        old = segments.pop(place)[1][len(XMP) :]
+    extensions, name, cut_losses = _cut_extensions(extensions, old)
     losses += cut_losses
     main = xmp.with_extension(packet, name) if name else packet
     if len(XMP) + len(main) <= MAX_PAYLOAD_BYTES:
@@ -246,16 +241,19 @@ def _is_extension(segment: Segment) -> bool:
     return segment[0] == APP1 and segment[1].startswith(XMP_EXTENSION)
 
 
-def _cut_extensions(extensions: list[Segment], name: str) -> tuple[list[Segment], str, tuple[str, ...]]:
+def _cut_extensions(extensions: list[Segment], packet: bytes) -> tuple[list[Segment], str, tuple[str, ...]]:
     """The extensions of XMP as a result has them.
 
     Args:
         extensions: their segments; there may be some that the packet does not point to.
-        name: of the one that the packet points to; "" for none.
+        packet: the original's.
 
     Returns:
-        The segments, the name of what the packet is to point to, and what was lost.
+        The segments, the name of what the packet is to point to ("" for none), and what was lost.
     """
+    if not extensions:
+        return [], "", ()
+    name = xmp.extension_name(packet)
     losses: tuple[str, ...] = ()
     for known in dict.fromkeys(map(_extension_name, extensions)):
         parts = [segment for segment in extensions if _extension_name(segment) == known]

@@ -74,13 +74,14 @@ def extension_name(packet: bytes) -> str:
 def with_extension(packet: bytes, name: str) -> bytes:
     """A packet that points to another extension, of which JPEG has one where a packet is too large; "" for none.
 
-    An unreadable packet stays as it is.
+    One that points to none already, or cannot be read, stays as it is.
     """
     try:
         root, rdf = _parse(packet)
     except _UnreadableError:
         return packet
-    _remove(rdf, EXTENSION)
+    if not _remove(rdf, EXTENSION) and not name:
+        return packet
     if name:
         about = _first_description(rdf).get(_rdf("about"), "")
         etree.SubElement(rdf, _rdf("Description"), {_rdf("about"): about, EXTENSION: name}, nsmap={"xmpNote": NOTE})
